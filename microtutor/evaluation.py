@@ -1,0 +1,200 @@
+"""How good a reconstruction is: the paper's metrics, measured instead of judged by eye."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from torch import Tensor
+
+from microtutor.checks import check_phase, check_same_shape
+from microtutor.losses import StatisticsLoss
+from microtutor.microstructures import PAPER_SIZE, LineSample
+from microtutor.models import VAE
+from microtutor.statistics import cross_correlation, volume_fraction
+
+THRESHOLD = 0.5
+SMALLEST_LINE = 100  # pixels, in a 224 px image: smaller connected pieces are not counted as lines
+
+PAPER = {  # arXiv 2402.11103: figure 2, appendix B, and the figures of its repository; None where it gives no number
+    "1-4 lines": {
+        "statistics_error_mean": 2.91e-5,
+        "statistics_error_median": 1.74e-5,
+        "orientation_accuracy": 0.98,
+        "count_accuracy": 0.63,
+        "volume_fraction_difference": 0.17,
+    },
+    "3-6 lines": {"statistics_error_mean": 6.31e-5, "statistics_error_median": 4.56e-5},
+}
+ROWS = {
+    "statistics_error_mean": ("statistics error, mean", "{:.2e}"),
+    "statistics_error_median": ("statistics error, median", "{:.2e}"),
+    "thresholded_statistics_error_mean": ("  the same, thresholded at 0.5, mean", "{:.2e}"),
+    "thresholded_statistics_error_median": ("  the same, thresholded at 0.5, median", "{:.2e}"),
+    "data_error_mean": ("data-space error after best alignment", "{:.2e}"),
+    "orientation_accuracy": ("orientation right", "{:.1%}"),
+    "count_accuracy": ("number of lines right", "{:.1%}"),
+    "volume_fraction_difference": ("volume-fraction difference", "{:.1%}"),
+}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The metrics of a set of reconstructions.
+
+    Attributes:
+        statistics_error_mean, statistics_error_median: over images, of the mean over all shifts of the squared
+            difference of the periodic two-point autocorrelations, for the reconstruction as it comes out.
+        thresholded_statistics_error_mean, thresholded_statistics_error_median: the same after thresholding at 0.5.
+        data_error_mean: mean squared pixel difference after the best cyclic shift and inversion.
+        orientation_accuracy: share of images whose lines run the right way, by `find_vertical`.
+        count_accuracy: share of images with the right number of lines, by `count_lines`, after thresholding.
+        volume_fraction_difference: mean of |phi - phi'| / phi after thresholding.
+        per_image: the numbers behind them, one (n,) tensor each.
+        data_set: which of the paper's sets the labels fit.
+    """
+
+    statistics_error_mean: float
+    statistics_error_median: float
+    thresholded_statistics_error_mean: float
+    thresholded_statistics_error_median: float
+    data_error_mean: float
+    orientation_accuracy: float
+    count_accuracy: float
+    volume_fraction_difference: float
+    images: int
+    size: int
+    data_set: str
+    per_image: dict[str, Tensor] = field(repr=False)
+
+    def table(self) -> str:
+        """The metrics as text, beside the paper's numbers for the same set."""
+        paper = PAPER[self.data_set]
+        lines = [f"{self.images} images, {self.data_set}, {self.size} px", f"{'':40}{'here':>10}{'paper':>10}"]
+        for name, (label, form) in ROWS.items():
+            theirs = form.format(paper[name]) if name in paper else "-"
+            lines.append(f"{label:40}{form.format(getattr(self, name)):>10}{theirs:>10}")
+        if self.size != PAPER_SIZE:
+            lines.append(f"(the paper's images have {PAPER_SIZE} px: compare with care)")
+        return "\n".join(lines)
+
+
+def evaluate(vae: VAE, sample: LineSample, *, batch_size: int = 64) -> Evaluation:
+    """Reconstruct the images of a sample from their latent means, and measure the result.
+
+    Args:
+        vae: a trained VAE; if its gauge is "canonical" the images are brought to canonical form first.
+        sample: held-out images with their labels, as `LineImages.sample` draws them.
+
+    Raises:
+        ValueError: the images do not have the network's size.
+    """
+    return evaluate_reconstructions(vae.reconstruct(sample.images, batch_size=batch_size), sample)
+
+
+def evaluate_reconstructions(reconstruction: Tensor, sample: LineSample) -> Evaluation:
+    """Measure reconstructions, however made, (n, 1, size, size) in [0, 1], against the images they stand for.
+
+    >>> from microtutor.microstructures import LineImages
+    >>> sample = LineImages(size=64).sample(20, seed=0)
+    >>> evaluate_reconstructions(sample.images, sample).statistics_error_mean
+    0.0
+    """
+    made, originals = check_phase(reconstruction, name="reconstruction").float(), check_phase(sample.images)
+    check_same_shape(made, originals, ("the reconstructions", "the sample's images"))
+    binary = (made > THRESHOLD).float()
+    loss = StatisticsLoss("none")
+    fraction = volume_fraction(originals)[:, 0]
+    per_image = {
+        "statistics_error": _in_parts(loss, made, originals)[:, 0],
+        "thresholded_statistics_error": _in_parts(loss, binary, originals)[:, 0],
+        "data_error": _in_parts(aligned_data_error, made, originals)[:, 0],
+        "orientation_right": find_vertical(binary) == sample.vertical,
+        "count_right": count_lines(binary) == sample.count,
+        "volume_fraction_difference": (volume_fraction(binary)[:, 0] - fraction).abs() / fraction,
+    }
+    summary = {}
+    for name in ("statistics_error", "thresholded_statistics_error"):
+        summary[f"{name}_mean"], summary[f"{name}_median"] = per_image[name].mean().item(), per_image[name].median().item()
+    return Evaluation(
+        **summary,
+        data_error_mean=per_image["data_error"].mean().item(),
+        orientation_accuracy=per_image["orientation_right"].float().mean().item(),
+        count_accuracy=per_image["count_right"].float().mean().item(),
+        volume_fraction_difference=per_image["volume_fraction_difference"].mean().item(),
+        images=len(originals),
+        size=originals.shape[-1],
+        data_set="1-4 lines" if int(sample.count.max()) <= 4 else "3-6 lines",
+        per_image=per_image,
+    )
+
+
+def find_vertical(images: Tensor) -> Tensor:
+    """Whether lines run along the height, from the anisotropy of the two-point statistics: (n,) bool.
+
+    Lines along the height make f large for shifts along the height: the sum of f over those shifts is compared with
+    the sum over shifts along the width. (The sum over shifts along one axis is the mean of squared sums of the image
+    along that axis, so no FFT is needed.)
+
+    Args:
+        images: (n, 1, H, W) in [0, 1].
+
+    >>> image = torch.zeros(1, 1, 8, 8); image[..., 2:7, 3] = 1
+    >>> find_vertical(image)
+    tensor([True])
+    """
+    m = check_phase(images)[:, 0]
+    return m.sum(-2).square().sum(-1) > m.sum(-1).square().sum(-1)
+
+
+def count_lines(images: Tensor) -> Tensor:
+    """Number of connected pieces of at least 100 px (scaled with the image's area) after thresholding: (n,) int64.
+
+    Pixels are connected by their four sides, and across opposite borders, because the statistics are periodic.
+
+    Args:
+        images: (n, 1, H, W) in [0, 1].
+
+    >>> image = torch.zeros(1, 1, 64, 64); image[..., 60:, 5:8] = 1; image[..., :40, 5:8] = 1; image[..., 10:50, 30:32] = 1
+    >>> count_lines(image)
+    tensor([2])
+    """
+    m = (check_phase(images)[:, 0] > THRESHOLD).cpu().numpy()
+    n, height, width = m.shape
+    connected = np.zeros((3, 3, 3), dtype=bool)
+    connected[1] = [[0, 1, 0], [1, 1, 1], [0, 1, 0]]
+    label, found = ndimage.label(m, structure=connected)
+    pairs = np.concatenate(
+        [np.stack([label[:, 0, :].ravel(), label[:, -1, :].ravel()]), np.stack([label[:, :, 0].ravel(), label[:, :, -1].ravel()])], 1
+    )
+    first, second = pairs[:, (pairs > 0).all(0)]
+    joined = coo_array((np.ones(len(first)), (first, second)), shape=(found + 1, found + 1))
+    _, piece = connected_components(joined, directed=False)
+    area = np.bincount(piece[label[label > 0]], minlength=piece.max() + 1)
+    image_of = np.zeros(piece.max() + 1, dtype=int)
+    where = np.nonzero(label)
+    image_of[piece[label[where]]] = where[0]
+    large = area >= SMALLEST_LINE * height * width / PAPER_SIZE**2
+    return torch.from_numpy(np.bincount(image_of[large], minlength=n)).to(images.device)
+
+
+def aligned_data_error(a: Tensor, b: Tensor) -> Tensor:
+    """Mean squared pixel difference of two images after the best cyclic shift and inversion of one, shape (...).
+
+    The best shift is where the cross-correlation is largest: one FFT tries them all.
+
+    >>> image = (torch.arange(16.).reshape(4, 4) % 5 == 0).float()
+    >>> aligned_data_error(image.roll(1, 0).flip((0, 1)), image)
+    tensor(0.)
+    """
+    check_same_shape(a, b, ("the first image", "the second"))
+    overlap = torch.maximum(cross_correlation(a, b).amax((-2, -1)), cross_correlation(a.flip((-2, -1)), b).amax((-2, -1)))
+    return (a.square().mean((-2, -1)) + b.square().mean((-2, -1)) - 2 * overlap).clamp_min(0)
+
+
+def _in_parts(function, a: Tensor, b: Tensor, batch_size: int = 64) -> Tensor:
+    return torch.cat([function(x, y) for x, y in zip(a.split(batch_size), b.split(batch_size), strict=True)])

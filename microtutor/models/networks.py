@@ -1,0 +1,114 @@
+"""The two halves of the VAE: encoders from an image to features, decoders from latents to an image."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+ENCODERS = ("compact", "resnet18", "resnet50", "resnet152")
+DECODERS = ("compact", "paper")
+STAGES = 3  # halvings of the side after the first, coarse convolution
+
+
+def patch_side(size: int) -> int:
+    """Side of the patches that the compact encoder starts from and the compact decoder ends in, in pixels."""
+    return 4 if size >= 128 else 2
+
+
+def widths(channels: int) -> tuple[int, int, int, int]:
+    """Feature channels at each resolution, finest first."""
+    return channels, 2 * channels, 4 * channels, 4 * channels
+
+
+def _norm_act(channels: int) -> list[nn.Module]:
+    return [nn.GroupNorm(min(8, channels), channels), nn.SiLU()]
+
+
+class CompactEncoder(nn.Sequential):
+    """Patches, then three halvings: (batch, 1, size, size) to (batch, 256) features."""
+
+    features = 256
+
+    def __init__(self, size: int, channels: int):
+        patch, width = patch_side(size), widths(channels)
+        side = size // patch // 2**STAGES
+        layers: list[nn.Module] = [nn.Conv2d(1, width[0], patch, stride=patch), *_norm_act(width[0])]
+        for wide, wider in zip(width[:-1], width[1:], strict=True):
+            layers += [nn.Conv2d(wide, wider, 3, stride=2, padding=1), *_norm_act(wider)]
+        layers += [nn.Flatten(), nn.Linear(width[-1] * side * side, self.features), nn.SiLU()]
+        super().__init__(*layers)
+
+
+class CompactDecoder(nn.Sequential):
+    """The mirror image: (batch, latent_dim) to (batch, 1, size, size) in [0, 1], every pixel drawn at full resolution."""
+
+    def __init__(self, latent_dim: int, size: int, channels: int):
+        patch, width = patch_side(size), widths(channels)
+        side = size // patch // 2**STAGES
+        layers: list[nn.Module] = [
+            nn.Linear(latent_dim, 256),
+            nn.SiLU(),
+            nn.Linear(256, width[-1] * side * side),
+            nn.Unflatten(1, (width[-1], side, side)),
+            *_norm_act(width[-1]),
+        ]
+        for wide, narrow in zip(width[:0:-1], width[-2::-1], strict=True):
+            layers += [nn.ConvTranspose2d(wide, narrow, 4, stride=2, padding=1), *_norm_act(narrow)]
+        layers += [nn.Conv2d(width[0], patch * patch, 3, padding=1), nn.PixelShuffle(patch)]
+        layers += [nn.Conv2d(1, 1, 5, padding=2), nn.Sigmoid()]
+        super().__init__(*layers)
+
+
+class ResNetEncoder(nn.Module):
+    """A torchvision ResNet without its last layer, and two dense layers: the paper's encoder is resnet152, frozen.
+
+    Grey images are spread to three channels by a learned 1 x 1 convolution and normalised as ImageNet's.
+    """
+
+    features = 1024
+
+    def __init__(self, name: str, *, pretrained: bool, frozen: bool):
+        super().__init__()
+        from torchvision import models  # here only: importing microtutor does not need torchvision
+
+        try:
+            self.backbone = models.get_model(name, weights="DEFAULT" if pretrained else None)
+        except OSError as error:
+            raise OSError(
+                f"cannot download the ImageNet weights of {name} ({error}); connect to the internet once, or use pretrained=False"
+            ) from error
+        width = self.backbone.fc.in_features
+        self.backbone.fc = nn.Identity()
+        self.backbone.requires_grad_(not frozen)
+        self.to_colour = nn.Conv2d(1, 3, 1)
+        self.register_buffer("colour_mean", torch.tensor([0.485, 0.456, 0.406])[:, None, None], persistent=False)
+        self.register_buffer("colour_spread", torch.tensor([0.229, 0.224, 0.225])[:, None, None], persistent=False)
+        layers: list[nn.Module] = []
+        for wide in (width, self.features):
+            layers += [nn.Linear(wide, self.features), nn.BatchNorm1d(self.features, momentum=0.01), nn.ReLU()]
+        self.dense = nn.Sequential(*layers)
+
+    def forward(self, images: Tensor) -> Tensor:
+        colour = (self.to_colour(images) - self.colour_mean) / self.colour_spread
+        return self.dense(self.backbone(colour))
+
+
+class PaperDecoder(nn.Module):
+    """The paper's decoder: latents to 3 x 39 x 39, bilinear enlargement, 1 x 1 convolution, sigmoid."""
+
+    def __init__(self, latent_dim: int, size: int):
+        super().__init__()
+        self.size = size
+        layers: list[nn.Module] = []
+        for wide in (latent_dim, 1024):
+            layers += [nn.Linear(wide, 1024), nn.BatchNorm1d(1024, momentum=0.01), nn.ReLU()]
+        layers += [nn.Unflatten(1, (64, 4, 4))]
+        for wide, narrow in ((64, 32), (32, 8)):  # 4 -> 9 -> 19 pixels
+            layers += [nn.ConvTranspose2d(wide, narrow, 3, stride=2), nn.BatchNorm2d(narrow, momentum=0.01), nn.ReLU()]
+        layers += [nn.ConvTranspose2d(8, 3, 3, stride=2), nn.BatchNorm2d(3, momentum=0.01)]  # 39 pixels
+        self.coarse = nn.Sequential(*layers)
+        self.to_grey = nn.Conv2d(3, 1, 1)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        enlarged = nn.functional.interpolate(self.coarse(latents), size=(self.size, self.size), mode="bilinear")
+        return self.to_grey(enlarged).sigmoid()

@@ -1,0 +1,230 @@
+"""The variational autoencoder, and its weights on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import PyTorchModelHubMixin, snapshot_download
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from microtutor.checks import check_count, check_phase, describe
+from microtutor.files import replacing, write_json
+from microtutor.models.networks import (
+    DECODERS,
+    ENCODERS,
+    STAGES,
+    CompactDecoder,
+    CompactEncoder,
+    PaperDecoder,
+    ResNetEncoder,
+    patch_side,
+)
+from microtutor.statistics import canonical_form
+
+WEIGHTS = Path(__file__).parent.parent / "weights"
+LOG_VARIANCE_RANGE = (-12.0, 6.0)  # far from the training data an unbounded log-variance overflows in exp
+GAUGES = ("canonical", "none")
+CONFIG = {"latent_dim", "encoder", "decoder", "size", "channels", "gauge", "frozen"}
+
+
+@dataclass(frozen=True)
+class VAEOutput:
+    """What the VAE makes of a batch: reconstruction (batch, 1, size, size); mean, log_variance (batch, latent_dim)."""
+
+    reconstruction: Tensor
+    mean: Tensor
+    log_variance: Tensor
+
+
+class VAE(nn.Module, PyTorchModelHubMixin):
+    """A variational autoencoder of square phase images.
+
+    Args:
+        latent_dim: how many numbers stand for an image; the paper's bottleneck is 9.
+        encoder: "compact" (the default, trained from scratch) or "resnet18", "resnet50", "resnet152".
+        decoder: "compact", or "paper" (39 x 39 pixels, enlarged).
+        size: side of the images in pixels; a multiple of 32 (below 128: of 16) for the compact networks.
+        channels: feature channels of the compact networks at their finest resolution.
+        gauge: "canonical" if the network is meant for images in canonical form: `reconstruct` then brings them to it.
+        pretrained: start a ResNet from torchvision's ImageNet weights.
+        frozen: keep the ResNet's own weights as they are.
+
+    Raises:
+        ValueError: unknown encoder, decoder or gauge, or a size that the networks cannot halve.
+
+    >>> vae = VAE(latent_dim=9, size=64, channels=8).eval()
+    >>> out = vae(torch.zeros(2, 1, 64, 64))
+    >>> out.reconstruction.shape, out.mean.shape
+    (torch.Size([2, 1, 64, 64]), torch.Size([2, 9]))
+    """
+
+    def __init__(
+        self,
+        latent_dim: int = 9,
+        encoder: str = "compact",
+        decoder: str = "compact",
+        size: int = 224,
+        channels: int = 32,
+        gauge: str = "canonical",
+        pretrained: bool = False,
+        frozen: bool = False,
+    ):
+        super().__init__()
+        for name, value in (("latent_dim", latent_dim), ("size", size), ("channels", channels)):
+            check_count(value, name=name)
+        for name, value, known in (("encoder", encoder, ENCODERS), ("decoder", decoder, DECODERS), ("gauge", gauge, GAUGES)):
+            if value not in known:
+                raise ValueError(f"expected {name} to be one of {', '.join(known)}, got {value!r}")
+        step = patch_side(size) * 2**STAGES
+        if "compact" in (encoder, decoder) and size % step:
+            nearest = max(1, round(size / step)) * step
+            raise ValueError(f"expected size as a multiple of {step} pixels, got {size}; crop or resize to {nearest}")
+        if channels % min(8, channels):
+            raise ValueError(f"expected channels below 8 or a multiple of 8, got {channels}")
+        self.config = dict(
+            latent_dim=latent_dim, encoder=encoder, decoder=decoder, size=size, channels=channels, gauge=gauge, frozen=frozen
+        )
+        self.latent_dim, self.size, self.gauge = latent_dim, size, gauge
+        if encoder == "compact":
+            self.encoder: nn.Module = CompactEncoder(size, channels)
+        else:
+            self.encoder = ResNetEncoder(encoder, pretrained=pretrained, frozen=frozen)
+        self.to_latent = nn.Linear(self.encoder.features, 2 * latent_dim)
+        self.decoder = CompactDecoder(latent_dim, size, channels) if decoder == "compact" else PaperDecoder(latent_dim, size)
+
+    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of the latents of images (batch, 1, size, size): (batch, latent_dim) each."""
+        self._check(images)
+        mean, log_variance = self.to_latent(self.encoder(images)).float().chunk(2, dim=-1)
+        return mean, log_variance.clamp(*LOG_VARIANCE_RANGE)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Images (batch, 1, size, size) with values in [0, 1] from latents (batch, latent_dim)."""
+        if not isinstance(latents, Tensor) or latents.ndim != 2 or latents.shape[1] != self.latent_dim:
+            raise ValueError(f"expected latents of shape (batch, {self.latent_dim}), got {describe(latents)}")
+        return self.decoder(latents)
+
+    def forward(self, images: Tensor, noise: Tensor | None = None) -> VAEOutput:
+        """Encode, draw latents, decode. The images are taken as they are: see `reconstruct` for the gauge.
+
+        Args:
+            images: (batch, 1, size, size) in [0, 1].
+            noise: standard normal, (batch, latent_dim); by default drawn when training, zero in evaluation mode.
+        """
+        mean, log_variance = self.encode(images)
+        if noise is None:
+            noise = torch.randn_like(mean) if self.training else torch.zeros_like(mean)
+        return VAEOutput(self.decode(mean + noise * (0.5 * log_variance).exp()), mean, log_variance)
+
+    @torch.no_grad()
+    def reconstruct(self, images: Tensor, *, batch_size: int = 64) -> Tensor:
+        """Images decoded from the latent means of `images`, in evaluation mode, without gradients.
+
+        If the network was trained on canonical images, plain images are brought to canonical form first; compare the
+        result with `canonical_form(images)`, not with `images`.
+
+        Args:
+            images: (batch, 1, size, size) in [0, 1], on any device.
+
+        Returns:
+            (batch, 1, size, size) in [0, 1], on the device of `images`.
+        """
+        self._check(check_phase(images))
+        was_training, device = self.training, next(self.parameters()).device
+        self.eval()
+        try:
+            made = []
+            for part in images.split(batch_size):
+                part = canonical_form(part) if self.gauge == "canonical" else part
+                made.append(self.decode(self.encode(part.to(device))[0]).to(images.device))
+        finally:
+            self.train(was_training)
+        return torch.cat(made)
+
+    def _check(self, images: Any) -> None:
+        if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1:] != (1, self.size, self.size):
+            raise ValueError(f"expected images of shape (batch, 1, {self.size}, {self.size}), got {describe(images)}")
+        if len(images) == 0:
+            raise ValueError("expected at least one image, got an empty batch")
+
+    # --- weights -----------------------------------------------------------------------------------------------------
+    def save_pretrained(self, folder: str | os.PathLike, *, dtype: torch.dtype | None = None, **hub_options: Any) -> None:
+        """Write model.safetensors and config.json into folder, each under a temporary name first.
+
+        Args:
+            folder: made if it does not exist.
+            dtype: store floating weights in this precision, for example torch.float16; they load as float32.
+            hub_options: what `push_to_hub` passes along; not used for a local folder.
+        """
+        weights = {}
+        for name, value in self.state_dict().items():
+            value = value.detach().cpu().contiguous()
+            weights[name] = value.to(dtype) if dtype is not None and value.is_floating_point() else value
+        with replacing(Path(folder) / "model.safetensors") as temporary:
+            save_file(weights, temporary, metadata={"format": "pt"})
+        write_json(Path(folder) / "config.json", self.config)
+
+    @classmethod
+    def from_pretrained(cls, name: str | os.PathLike, *, device: str | torch.device = "cpu", **hub_options: Any) -> VAE:
+        """Load a VAE in evaluation mode.
+
+        Args:
+            name: one of the names in `shipped_weights()`, a folder written by `save_pretrained`, or a Hugging Face hub id.
+            device: where the network goes.
+            hub_options: revision, token, cache_dir and the like, for a hub id.
+
+        Raises:
+            FileNotFoundError: no such weights here, and no such repository on the hub.
+            ValueError: the files are damaged, or are weights of another network.
+
+        >>> VAE.from_pretrained("lines-1-4").latent_dim
+        9
+        """
+        folder = _find(str(name), hub_options)
+        try:
+            config = json.loads((folder / "config.json").read_text())
+            weights = load_file(folder / "model.safetensors")
+        except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"the weights in {folder} are damaged ({error}); copy or download them again") from error
+        if not isinstance(config, dict) or set(config) != CONFIG:
+            raise ValueError(f"expected the configuration of a VAE in {folder / 'config.json'}, got {str(config)[:200]}")
+        vae = cls(**config)
+        try:
+            vae.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
+        except RuntimeError as error:
+            reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+            raise ValueError(f"the weights in {folder} do not fit the network of its config.json: {reason}") from error
+        return vae.to(device).eval()
+
+
+def shipped_weights() -> list[str]:
+    """Names of the weights that come with the package.
+
+    >>> "lines-1-4" in shipped_weights()
+    True
+    """
+    return sorted(path.parent.name for path in WEIGHTS.glob("*/model.safetensors"))
+
+
+def _find(name: str, hub_options: dict[str, Any]) -> Path:
+    """The folder that holds model.safetensors and config.json of the named weights."""
+    for folder in (WEIGHTS / name, Path(name)):
+        if folder.is_dir():
+            missing = [file for file in ("config.json", "model.safetensors") if not (folder / file).is_file()]
+            if missing:
+                raise FileNotFoundError(f"expected {' and '.join(missing)} in {folder}; is it a folder written by save_pretrained?")
+            return folder
+    known = f"expected one of {', '.join(shipped_weights()) or '(none shipped)'}, a folder, or a hub id owner/name; got {name!r}"
+    if name.count("/") != 1 or name.startswith((".", "/", "~")):
+        raise FileNotFoundError(known)
+    try:
+        return Path(snapshot_download(name, allow_patterns=["config.json", "model.safetensors"], **hub_options))
+    except Exception as error:
+        raise FileNotFoundError(f"{known}, and the hub does not give it: {type(error).__name__}") from error

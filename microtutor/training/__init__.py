@@ -1,0 +1,6 @@
+"""Training a VAE in statistics space: the configuration, the presets, and one visible loop."""
+
+from microtutor.training.config import PRESETS, TrainingConfig
+from microtutor.training.loop import CHECKPOINT, LOG, read_log, train
+
+__all__ = ["CHECKPOINT", "LOG", "PRESETS", "TrainingConfig", "read_log", "train"]

@@ -1,0 +1,177 @@
+"""What a training run is: every choice in one place, and the named recipes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from microtutor.checks import check_count
+from microtutor.losses import WeightedLoss
+from microtutor.microstructures import LineImages
+from microtutor.models import VAE
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """A training run, complete: equal configurations give equal weights on the CPU.
+
+    The default recipe brings every image to canonical form, warms up in data space (squared pixel error against the
+    canonical image, its weight falling linearly from 1 to 0 over the first `warm_up` of the steps while the
+    statistics loss rises from 0 to 1), and ends on the statistics loss alone.
+
+    Data:
+        count, size: the line images to learn; see `LineImages`.
+        images: train on this many fixed images; None draws fresh ones at every step.
+        gauge: "canonical", or "none" for images as they are drawn.
+    Network (see `VAE`):
+        latent_dim, encoder, decoder, channels, pretrained, frozen.
+    Loss per image (see `WeightedLoss`):
+        loss: "statistics", or "data" for the plain VAE that compares pixels.
+        alpha, amplitude, beta, data: weights of statistics, spectral amplitudes, KL divergence and pixels.
+        warm_up: share of the steps over which data space fades into statistics space; 0 for none.
+        soft_indicator: width of the paper's soft phase indicator; None compares the images as they are.
+        normalise: divide statistics by the largest volume fraction of 2,000 training images, as the paper does (it
+            uses the largest value of f, which is the same number).
+    Optimisation:
+        steps, batch_size, learning_rate.
+        optimizer: "adamw" (betas 0.9, 0.95) or "adam" (torch's defaults).
+        schedule: "one-cycle" (10 % rise, cosine fall) or "halve" (constant, halved for the last tenth).
+        clip: largest gradient norm; 0 for no limit.
+    Running:
+        seed, device ("auto", "cpu", "cuda", "mps"), precision ("no", "bf16", "fp16").
+        validate_every, validation_images, checkpoint_every: in steps, images, steps.
+
+    >>> TrainingConfig(steps=1000).batch_size
+    64
+    """
+
+    count: tuple[int, int] = (1, 4)
+    size: int = 224
+    images: int | None = None
+    gauge: str = "canonical"
+
+    latent_dim: int = 9
+    encoder: str = "compact"
+    decoder: str = "compact"
+    channels: int = 32
+    pretrained: bool = False
+    frozen: bool = False
+
+    loss: str = "statistics"
+    alpha: float = 2000.0
+    amplitude: float = 1.0
+    beta: float = 1.0
+    data: float = 4.0
+    warm_up: float = 0.6
+    soft_indicator: float | None = None
+    normalise: bool = False
+
+    steps: int = 1800
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    optimizer: str = "adamw"
+    schedule: str = "one-cycle"
+    clip: float = 10.0
+
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "no"
+    validate_every: int = 100
+    validation_images: int = 256
+    checkpoint_every: int = 200
+
+    def __post_init__(self) -> None:
+        choices = {
+            "loss": ("statistics", "data"),
+            "optimizer": ("adamw", "adam"),
+            "schedule": ("one-cycle", "halve"),
+            "precision": ("no", "bf16", "fp16"),
+        }
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"expected {name} to be one of {', '.join(known)}, got {getattr(self, name)!r}")
+        for name in ("steps", "batch_size", "validate_every", "validation_images", "checkpoint_every"):
+            check_count(getattr(self, name), name=name)
+        if self.images is not None and check_count(self.images, name="images") < self.batch_size:
+            raise ValueError(f"expected at least batch_size={self.batch_size} images, got {self.images}")
+        for name in ("alpha", "amplitude", "beta", "data", "clip"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"expected {name} of at least 0, got {getattr(self, name)}")
+        if not self.learning_rate > 0:
+            raise ValueError(f"expected a learning_rate above 0, got {self.learning_rate}")
+        if not 0 <= self.warm_up <= 1:
+            raise ValueError(f"expected warm_up as a share of the steps in [0, 1], got {self.warm_up}")
+        object.__setattr__(self, "count", tuple(self.count))
+
+    def replace(self, **changes: Any) -> TrainingConfig:
+        """A copy with some choices changed.
+
+        >>> TrainingConfig().replace(seed=3).seed
+        3
+        """
+        return replace(self, **changes)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"count": list(self.count)}
+
+    def lines(self) -> LineImages:
+        return LineImages(count=self.count, size=self.size)
+
+    def model(self) -> VAE:
+        names = ("latent_dim", "encoder", "decoder", "size", "channels", "gauge", "pretrained", "frozen")
+        return VAE(**{name: getattr(self, name) for name in names})
+
+    def data_share(self, step: int) -> float:
+        """How much of the loss is data space at a step: 1 at first, 0 when the warm-up is over.
+
+        >>> [TrainingConfig(steps=10, warm_up=0.5).data_share(step) for step in (0, 2, 5, 9)]
+        [1.0, 0.6, 0.0, 0.0]
+        """
+        if self.loss == "data":
+            return 1.0
+        warm_up = self.warm_up * self.steps
+        return max(0.0, 1 - step / warm_up) if warm_up else 0.0
+
+    def loss_at(self, step: int, *, statistics_scale: float = 1.0) -> WeightedLoss:
+        """The weighted loss of a step; statistics are divided by statistics_scale."""
+        g = self.data_share(step)
+        return WeightedLoss(
+            alpha=(1 - g) * self.alpha / statistics_scale**2,
+            beta=self.beta,
+            amplitude=(1 - g) * self.amplitude,
+            data=g * self.data,
+            soft_indicator=self.soft_indicator,
+        )
+
+
+PRESETS = {
+    # 64 x 64 pixels, for a lesson: about two minutes on two CPU cores
+    "classroom": TrainingConfig(size=64, channels=16, steps=1500, validate_every=100, validation_images=500),
+    # 224 x 224 pixels, as the paper: about twenty minutes on two CPU cores
+    "laptop": TrainingConfig(steps=1800, precision="bf16"),
+    # the same network, more images, for a CUDA device
+    "gpu": TrainingConfig(steps=12_000, batch_size=128, precision="bf16", device="cuda", validate_every=400),
+    # the paper's recipe: 1500 epochs of 7,000 images, 219 batches of 32 each
+    "paper": TrainingConfig(
+        images=7000,
+        gauge="none",
+        encoder="resnet152",
+        decoder="paper",
+        pretrained=True,
+        frozen=True,
+        alpha=1.0,
+        amplitude=0.0,
+        warm_up=0.0,
+        soft_indicator=0.25,
+        normalise=True,
+        steps=1500 * 219,
+        batch_size=32,
+        learning_rate=1e-3,
+        optimizer="adam",
+        schedule="halve",
+        clip=0.0,
+        validation_images=3000,
+        validate_every=219,
+        checkpoint_every=219,
+    ),
+}

@@ -1,0 +1,320 @@
+"""The training loop: data in; weights, a log and checkpoints out."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+from tqdm import tqdm
+
+from microtutor.environment import find_device
+from microtutor.files import replacing, write_json
+from microtutor.losses import StatisticsLoss
+from microtutor.microstructures import seeded_generator
+from microtutor.models import VAE
+from microtutor.statistics import canonical_form
+from microtutor.training.config import TrainingConfig
+
+CHECKPOINT, LOG, CONFIG = "checkpoint.pt", "log.csv", "training.json"
+COLUMNS = ("step", "images", "seconds", "loss", "statistics_error", "kl", "data_share", "validation_statistics_error")
+
+
+def train(
+    config: TrainingConfig, output_dir: str | os.PathLike, *, resume: bool = False, progress: bool = True
+) -> VAE:
+    """Train a VAE on line images and return it in evaluation mode.
+
+    Writes into output_dir: training.json (the configuration), log.csv (one row per validation), checkpoint.pt (to
+    resume from), and at the end model.safetensors with config.json (for `VAE.from_pretrained`). Ctrl-C saves a
+    checkpoint and ends. On several processes (torchrun) batch_size is per process.
+
+    Args:
+        config: the run; `PRESETS` holds named ones.
+        output_dir: made if it does not exist.
+        resume: go on from checkpoint.pt in output_dir, if there is one; on the CPU the weights end bit-identical to
+            those of an uninterrupted run with the same number of threads.
+        progress: show a progress bar.
+
+    Raises:
+        FileExistsError: output_dir holds another run and resume is False.
+        ValueError: resume with a configuration other than the checkpoint's; unknown or absent device.
+        FloatingPointError: the loss became NaN or infinite; the last checkpoint is kept.
+        OSError: output_dir cannot be written to.
+    """
+    run = _Run(config, Path(output_dir), resume=resume)
+    try:
+        run.loop(progress)
+    except KeyboardInterrupt:
+        run.save_checkpoint()
+        run.say(f"stopped at step {run.step} of {config.steps}; go on with resume=True")
+        raise
+    return run.finish()
+
+
+def read_log(output_dir: str | os.PathLike) -> dict[str, list[float]]:
+    """The columns of a run's log.csv; empty cells are NaN."""
+    with open(Path(output_dir) / LOG, newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {name: [float(row[name] or "nan") for row in rows] for name in COLUMNS}
+
+
+class _Run:
+    """One training run: everything that a checkpoint holds, and how to get from one step to the next.
+
+    All randomness of a step (images, latent noise) is drawn from generators seeded by (seed, step, process), so a
+    checkpoint needs no random state.
+    """
+
+    def __init__(self, config: TrainingConfig, folder: Path, *, resume: bool):
+        self.config, self.folder = config, folder
+        device = find_device(config.device)
+        self.accelerator = Accelerator(mixed_precision=config.precision, cpu=device.type == "cpu")
+        self.device = self.accelerator.device
+        resuming = self._check_folder(resume)
+
+        with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it is
+            torch.manual_seed(config.seed)
+            model = config.model()
+        model.to(memory_format=torch.channels_last)
+        optimizer = _optimizer(model, config)
+        schedule = _schedule(optimizer, config)
+        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        self.schedule = schedule
+        self.step, self.seconds, self.log = 0, 0.0, []
+        self.bad_step = torch.tensor(-1, device=self.device)
+        self.images = self._fixed_images()
+        self.statistics_scale = self._statistics_scale()
+        self.validation, self.validation_spectrum = self._validation_set()
+        if resuming:
+            self.load_checkpoint()
+        elif self.accelerator.is_main_process:
+            write_json(folder / CONFIG, config.as_dict())
+
+    # --- the loop ----------------------------------------------------------------------------------------------------
+    def loop(self, progress: bool) -> None:
+        config, main = self.config, self.accelerator.is_main_process
+        begun = time.perf_counter() - self.seconds
+        bar = tqdm(
+            total=config.steps, initial=self.step, unit="step", disable=not (progress and main), mininterval=0.5, dynamic_ncols=True
+        )
+        with bar:
+            for images in self.batches(self.step):
+                terms = self.train_step(images)
+                self.step += 1
+                self.seconds = time.perf_counter() - begun
+                last = self.step == config.steps
+                if self.step % config.validate_every == 0 or last:
+                    self.check_finite()
+                    row = self.record(terms)
+                    bar.set_postfix_str(self._summary(row), refresh=False)
+                if self.step % config.checkpoint_every == 0 or last:
+                    self.check_finite()
+                    self.save_checkpoint()
+                bar.update()
+                if last:
+                    break
+
+    def train_step(self, images: Tensor) -> dict[str, Tensor]:
+        self.model.train()
+        noise = torch.randn(len(images), self.config.latent_dim, generator=self.generator(self.step)).to(self.device)
+        with self.accelerator.autocast():
+            output = self.model(images.contiguous(memory_format=torch.channels_last), noise)
+        loss, terms = self.config.loss_at(self.step, statistics_scale=self.statistics_scale)(output, images)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.accelerator.backward(loss)
+        if self.config.clip:
+            self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        self.optimizer.step()
+        self.schedule.step()
+        bad = ~torch.isfinite(loss.detach()) & (self.bad_step < 0)
+        self.bad_step = torch.where(bad, self.step, self.bad_step)
+        return terms | {"loss": loss.detach(), "output": output.reconstruction.detach(), "target": images}
+
+    def batches(self, start: int) -> Iterator[Tensor]:
+        """Training images for step start, start + 1, ..., in canonical form if the run fixes the gauge."""
+        config, index, of = self.config, self.accelerator.process_index, self.accelerator.num_processes
+        step = start
+        while True:
+            if self.images is None:
+                sample = config.lines().sample(
+                    config.batch_size, seed=config.seed, split="train", index=step * of + index, device=self.device
+                )
+                yield self._in_gauge(sample.images)
+            else:
+                per_epoch = len(self.images) // (config.batch_size * of)
+                epoch, place = divmod(step, per_epoch)
+                order = torch.randperm(len(self.images), generator=seeded_generator(config.seed, 1, epoch))
+                first = (place * of + index) * config.batch_size
+                yield self._in_gauge(self.images[order[first : first + config.batch_size]].to(self.device).float())
+            step += 1
+
+    def generator(self, step: int) -> torch.Generator:
+        return seeded_generator(self.config.seed, 2, step, self.accelerator.process_index)
+
+    # --- watching it -------------------------------------------------------------------------------------------------
+    @torch.no_grad()
+    def validate(self) -> float:
+        """Statistics error on held-out images, reconstructed from the latent means."""
+        model: Any = self.accelerator.unwrap_model(self.model)
+        model.eval()
+        loss, errors = StatisticsLoss("none"), []
+        with self.accelerator.autocast():
+            for images, spectrum in zip(self.validation.split(64), self.validation_spectrum.split(64), strict=True):
+                made = model.decode(model.encode(images)[0])
+                errors.append(loss(made, target_spectrum=spectrum))
+        return torch.cat(errors).mean().item()
+
+    def record(self, terms: dict[str, Tensor]) -> dict[str, float]:
+        made, target = terms["output"], terms["target"]
+        images = self.step * self.config.batch_size * self.accelerator.num_processes
+        values = (
+            self.step,
+            images,
+            round(self.seconds, 2),
+            terms["loss"].item(),
+            StatisticsLoss()(made.float(), target).item(),
+            terms["kl"].item(),
+            self.config.data_share(self.step - 1),
+            self.validate(),
+        )
+        row = dict(zip(COLUMNS, values, strict=True))
+        self.log.append(row)
+        if self.accelerator.is_main_process:
+            with replacing(self.folder / LOG) as temporary, open(temporary, "w", newline="") as file:
+                writer = csv.DictWriter(file, COLUMNS)
+                writer.writeheader()
+                writer.writerows(self.log)
+            _to_tensorboard(self.folder, row)
+        return row
+
+    def _summary(self, row: dict[str, float]) -> str:
+        speed = row["images"] / max(row["seconds"], 1e-9)
+        return f"loss {row['loss']:.3g}, statistics error {row['validation_statistics_error']:.2e}, {speed:.0f} images/s"
+
+    def check_finite(self) -> None:
+        """Stop if a loss was NaN or infinite since the run began; nothing is saved after that."""
+        if int(self.bad_step) >= 0:
+            raise FloatingPointError(
+                f"the loss was not finite at step {int(self.bad_step)}; the last checkpoint is kept in {self.folder}. "
+                f"Try a lower learning_rate (now {self.config.learning_rate:g}), a smaller alpha (now {self.config.alpha:g}), "
+                f"clip=1, or precision='no'"
+            )
+
+    def say(self, text: str) -> None:
+        if self.accelerator.is_main_process:
+            tqdm.write(text)
+
+    # --- on disk -----------------------------------------------------------------------------------------------------
+    def save_checkpoint(self) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        state = {
+            "config": self.config.as_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "log": self.log,
+            "model": self.accelerator.unwrap_model(self.model).state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+        }
+        if self.accelerator.scaler is not None:
+            state["scaler"] = self.accelerator.scaler.state_dict()
+        with replacing(self.folder / CHECKPOINT) as temporary:
+            torch.save(state, temporary)
+
+    def load_checkpoint(self) -> None:
+        path = self.folder / CHECKPOINT
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:
+            raise ValueError(f"{path} is no readable checkpoint ({type(error).__name__}); delete it to start anew") from error
+        mine = self.config.as_dict()
+        changed = [f"{k}={mine[k]!r} (was {state['config'].get(k)!r})" for k in mine if mine[k] != state["config"].get(k)]
+        changed = [text for text in changed if not text.startswith("device=")]
+        if changed:
+            raise ValueError(
+                f"cannot resume {self.folder} with a changed configuration: {', '.join(changed)}; "
+                "use the old values, or another output folder"
+            )
+        self.accelerator.unwrap_model(self.model).load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        if self.accelerator.scaler is not None and "scaler" in state:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        self.step, self.seconds, self.log = state["step"], state["seconds"], state["log"]
+
+    def finish(self) -> VAE:
+        self.accelerator.wait_for_everyone()
+        model = self.accelerator.unwrap_model(self.model).eval()
+        if self.accelerator.is_main_process:
+            model.save_pretrained(self.folder)
+        return model
+
+    def _check_folder(self, resume: bool) -> bool:
+        """Whether there is a checkpoint to resume from; complains before any work is done, not after."""
+        exists = (self.folder / CHECKPOINT).exists()
+        if exists and not resume:
+            raise FileExistsError(f"{self.folder} already holds a run; pass resume=True to go on, or choose another folder")
+        if self.accelerator.is_main_process:
+            with replacing(self.folder / ".writable") as temporary:
+                temporary.write_text("")
+            (self.folder / ".writable").unlink()
+        return exists
+
+    # --- data --------------------------------------------------------------------------------------------------------
+    def _in_gauge(self, images: Tensor) -> Tensor:
+        return canonical_form(images) if self.config.gauge == "canonical" else images
+
+    def _draw(self, n: int, split: str) -> Iterator[Tensor]:
+        lines = self.config.lines()
+        for index in range(math.ceil(n / 500)):
+            yield lines.sample(min(500, n - 500 * index), seed=self.config.seed, split=split, index=index).images
+
+    def _fixed_images(self) -> Tensor | None:
+        n = self.config.images
+        return None if n is None else torch.cat([images.bool() for images in self._draw(n, "train")])
+
+    def _statistics_scale(self) -> float:
+        if not self.config.normalise:
+            return 1.0
+        return max(float(images.mean((-2, -1)).max()) for images in self._draw(2000, "train")) + 1e-6
+
+    def _validation_set(self) -> tuple[Tensor, Tensor]:
+        images = torch.cat([self._in_gauge(part) for part in self._draw(self.config.validation_images, "validation")])
+        images = images.to(self.device)
+        return images, torch.cat([StatisticsLoss().spectrum(part) for part in images.split(64)])
+
+
+def _optimizer(model: torch.nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+    weights = [p for p in model.parameters() if p.requires_grad]
+    if config.optimizer == "adam":
+        return torch.optim.Adam(weights, lr=config.learning_rate)
+    return torch.optim.AdamW(weights, lr=config.learning_rate, betas=(0.9, 0.95))
+
+
+def _schedule(optimizer: torch.optim.Optimizer, config: TrainingConfig) -> torch.optim.lr_scheduler.LRScheduler:
+    if config.schedule == "halve":
+        return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5 if step >= 0.9 * config.steps else 1.0)
+    return torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, config.learning_rate, total_steps=config.steps + 1, pct_start=0.1, cycle_momentum=False
+    )
+
+
+def _to_tensorboard(folder: Path, row: dict[str, float]) -> None:
+    """Write a row for TensorBoard too, if it is installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return
+    with SummaryWriter(str(folder / "tensorboard")) as writer:
+        for name, value in row.items():
+            if name != "step":
+                writer.add_scalar(name, value, int(row["step"]))

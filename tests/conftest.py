@@ -1,0 +1,43 @@
+"""What every test of the package can count on."""
+
+import os
+
+import pytest
+import torch
+
+os.environ.setdefault("MPLBACKEND", "Agg")  # figures without a screen
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    reasons = {}
+    if not torch.cuda.is_available():
+        reasons["gpu"] = "needs a CUDA GPU"
+    if os.environ.get("MICROTUTOR_TEST_NETWORK") != "1":
+        reasons["network"] = "needs the internet: set MICROTUTOR_TEST_NETWORK=1 to run it"
+    for item in items:
+        for marker, reason in reasons.items():
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(autouse=True)
+def global_state_is_left_alone():
+    """Fail a test that changes torch's settings for the tests after it, and put them back."""
+    before = torch_settings()
+    yield
+    after = torch_settings()
+    torch.set_default_dtype(before["default dtype"])
+    torch.set_grad_enabled(before["grad mode"])
+    torch.set_num_threads(before["number of threads"])
+    torch.use_deterministic_algorithms(before["deterministic algorithms"])
+    changed = {name: (before[name], after[name]) for name in before if before[name] != after[name]}
+    assert not changed, f"this test changed torch's global settings (before, after): {changed}"
+
+
+def torch_settings() -> dict:
+    return {
+        "default dtype": torch.get_default_dtype(),
+        "grad mode": torch.is_grad_enabled(),
+        "number of threads": torch.get_num_threads(),
+        "deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
+    }

@@ -1,0 +1,93 @@
+"""Run chapters from top to bottom and store what they print and draw.
+
+    python tools/execute.py                        # every chapter
+    python tools/execute.py book/fft_loss.ipynb    # one of them
+
+Each chapter runs in a fresh kernel and an empty folder. What would differ at every run without telling a reader
+anything (times, progress bars, the state of widgets, the exact Python version) is left out of the file. A chapter that
+fails is left as it was.
+"""
+
+import os
+import re
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
+from outline import ROOT, chapters
+
+SECONDS_PER_CELL = 600
+WIDGET = "application/vnd.jupyter.widget-view+json"
+PROGRESS_BAR = re.compile(r"\r|\d%\|")
+
+
+def run(path: Path) -> nbformat.NotebookNode:
+    """The notebook at path, with the outputs of a run from top to bottom."""
+    notebook = nbformat.read(path, as_version=4)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        NotebookClient(
+            notebook,
+            timeout=SECONDS_PER_CELL,
+            kernel_name="python3",
+            record_timing=False,
+            coalesce_streams=True,
+            resources={"metadata": {"path": folder}},
+        ).execute()
+    return notebook
+
+
+def is_lasting(output: nbformat.NotebookNode) -> bool:
+    """Whether an output is worth storing: progress bars and widgets are not."""
+    if output.output_type == "stream" and output.name == "stderr":
+        return not PROGRESS_BAR.search(output.text)
+    return WIDGET not in output.get("data", {})
+
+
+def tidy(notebook: nbformat.NotebookNode) -> None:
+    """Leave out of the notebook what differs from run to run."""
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if is_lasting(output)]
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook.metadata["language_info"] = {"name": "python"}
+
+
+def write(notebook: nbformat.NotebookNode, path: Path) -> None:
+    """Write the notebook whole or not at all."""
+    unfinished = path.with_suffix(".ipynb.unfinished")
+    try:
+        nbformat.write(notebook, unfinished)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def main(paths: list[Path]) -> int:
+    failed = []
+    for path in paths:
+        print(f"{path.relative_to(ROOT)} ...", end=" ", flush=True)
+        start = time.perf_counter()
+        try:
+            notebook = run(path)
+        except (CellExecutionError, CellTimeoutError) as error:
+            print(f"failed\n{error}")
+            failed.append(path)
+            continue
+        tidy(notebook)
+        write(notebook, path)
+        print(f"{time.perf_counter() - start:.0f} s")
+    return len(failed) > 0
+
+
+if __name__ == "__main__":
+    chosen = [Path(name).resolve() for name in sys.argv[1:]] or chapters()
+    missing = [str(path) for path in chosen if not (path.is_file() and path.is_relative_to(ROOT))]
+    if missing:
+        sys.exit(f"not a chapter of this book: {', '.join(missing)}")
+    sys.exit(main(chosen))
