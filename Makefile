@@ -8,9 +8,10 @@ VENV := .venv
 READY := $(VENV)/.ready
 RUN := $(VENV)/bin/python
 
-# The kernel that runs a chapter must be the one in .venv, and see no package from outside it.
+# A chapter runs with the kernel in .venv, and with no package and no IPython settings from outside it.
 export JUPYTER_PREFER_ENV_PATH := 1
 export PYTHONNOUSERSITE := 1
+export IPYTHONDIR := $(CURDIR)/$(VENV)/ipython
 
 .DEFAULT_GOAL := help
 .PHONY: help test test-package test-chapters book check-pages lint execute serve clean adopt
@@ -27,6 +28,9 @@ $(READY): requirements.txt pyproject.toml
 	  else echo "Setting up $(VENV) (about 3 minutes and 5 GB, once) ..."; $(PYTHON) -m venv --clear $(VENV); fi
 	@$(RUN) -m pip install -qq --disable-pip-version-check -r requirements.txt
 	@$(RUN) -m pip install -qq --disable-pip-version-check --no-deps -e .
+	@mkdir -p $(IPYTHONDIR)/profile_default
+	@echo 'c.IPKernelApp.log_level = "ERROR"  # no word on encryption for a kernel on this machine' \
+	  > $(IPYTHONDIR)/profile_default/ipython_kernel_config.py
 	@touch $@
 
 test: test-package test-chapters ## test the package, then run every chapter and compare its numbers

@@ -32,7 +32,8 @@ def find_device(device: str | torch.device = "auto") -> torch.device:
     there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available, "cpu": lambda: True}
     if not there.get(found.type, lambda: False)():
         raise ValueError(
-            f"device {device!r} is not to be had here; use device='auto' or 'cpu' (in Colab: Runtime > Change runtime type > GPU)"
+            f"device {device!r} is not to be had here; use device='auto' or 'cpu' "
+            "(in Colab: Runtime > Change runtime type > GPU)"
         )
     return found
 
@@ -48,7 +49,11 @@ def report_environment(*, show: bool = True) -> dict[str, str]:
     report["system"] = f"{platform.system()} {platform.machine()}"
     report["where"] = "Colab" if "google.colab" in sys.modules else "local"
     device = find_device()
-    name = torch.cuda.get_device_name() if device.type == "cuda" else f"{os.cpu_count()} CPU cores, {torch.get_num_threads()} threads"
+    name = (
+        torch.cuda.get_device_name()
+        if device.type == "cuda"
+        else f"{os.cpu_count()} CPU cores, {torch.get_num_threads()} threads"
+    )
     report["device"] = f"{device.type} ({name})"
     if show:
         print("\n".join(f"{key:12} {value}" for key, value in report.items()))

@@ -119,7 +119,10 @@ def evaluate_reconstructions(reconstruction: Tensor, sample: LineSample) -> Eval
     }
     summary = {}
     for name in ("statistics_error", "thresholded_statistics_error"):
-        summary[f"{name}_mean"], summary[f"{name}_median"] = per_image[name].mean().item(), per_image[name].median().item()
+        summary[f"{name}_mean"], summary[f"{name}_median"] = (
+            per_image[name].mean().item(),
+            per_image[name].median().item(),
+        )
     return Evaluation(
         **summary,
         data_error_mean=per_image["data_error"].mean().item(),
@@ -159,7 +162,9 @@ def count_lines(images: Tensor) -> Tensor:
     Args:
         images: (n, 1, H, W) in [0, 1].
 
-    >>> image = torch.zeros(1, 1, 64, 64); image[..., 60:, 5:8] = 1; image[..., :40, 5:8] = 1; image[..., 10:50, 30:32] = 1
+    >>> image = torch.zeros(1, 1, 64, 64)
+    >>> image[..., 60:, 5:8] = image[..., :40, 5:8] = 1  # one line, across the border
+    >>> image[..., 10:50, 30:32] = 1  # another
     >>> count_lines(image)
     tensor([2])
     """
@@ -167,9 +172,14 @@ def count_lines(images: Tensor) -> Tensor:
     n, height, width = m.shape
     connected = np.zeros((3, 3, 3), dtype=bool)
     connected[1] = [[0, 1, 0], [1, 1, 1], [0, 1, 0]]
-    label, found = ndimage.label(m, structure=connected)
+    label = np.empty(m.shape, dtype=np.int32)
+    found = int(ndimage.label(m, structure=connected, output=label))  # type: ignore[arg-type]
     pairs = np.concatenate(
-        [np.stack([label[:, 0, :].ravel(), label[:, -1, :].ravel()]), np.stack([label[:, :, 0].ravel(), label[:, :, -1].ravel()])], 1
+        [
+            np.stack([label[:, 0, :].ravel(), label[:, -1, :].ravel()]),
+            np.stack([label[:, :, 0].ravel(), label[:, :, -1].ravel()]),
+        ],
+        1,
     )
     first, second = pairs[:, (pairs > 0).all(0)]
     joined = coo_array((np.ones(len(first)), (first, second)), shape=(found + 1, found + 1))
@@ -192,7 +202,9 @@ def aligned_data_error(a: Tensor, b: Tensor) -> Tensor:
     tensor(0.)
     """
     check_same_shape(a, b, ("the first image", "the second"))
-    overlap = torch.maximum(cross_correlation(a, b).amax((-2, -1)), cross_correlation(a.flip((-2, -1)), b).amax((-2, -1)))
+    overlap = torch.maximum(
+        cross_correlation(a, b).amax((-2, -1)), cross_correlation(a.flip((-2, -1)), b).amax((-2, -1))
+    )
     return (a.square().mean((-2, -1)) + b.square().mean((-2, -1)) - 2 * overlap).clamp_min(0)
 
 

@@ -66,11 +66,13 @@ class StatisticsLoss(nn.Module):
         self, reconstruction: Tensor, target: Tensor | None = None, *, target_spectrum: Tensor | None = None
     ) -> Tensor:
         check_field(reconstruction, name="reconstruction")
-        if (target is None) == (target_spectrum is None):
-            raise TypeError("expected either target or target_spectrum, got " + ("neither" if target is None else "both"))
+        if target is not None and target_spectrum is not None:
+            raise TypeError("expected either target or target_spectrum, got both")
         if target is not None:
             check_same_shape(reconstruction, check_field(target, name="target"), ("reconstruction", "target"))
             target_spectrum = self.spectrum(target)
+        if target_spectrum is None:
+            raise TypeError("expected either target or target_spectrum, got neither")
         height, width = reconstruction.shape[-2:]
         if target_spectrum.shape != (*reconstruction.shape[:-1], width // 2 + 1):
             raise ValueError(
@@ -184,7 +186,8 @@ class WeightedLoss:
     A term of weight 0 is not computed.
 
     >>> import types
-    >>> output = types.SimpleNamespace(reconstruction=torch.eye(2)[None, None], mean=torch.ones(1, 2), log_variance=torch.zeros(1, 2))
+    >>> latents = {"mean": torch.ones(1, 2), "log_variance": torch.zeros(1, 2)}
+    >>> output = types.SimpleNamespace(reconstruction=torch.eye(2)[None, None], **latents)
     >>> total, terms = WeightedLoss(alpha=2.0, beta=1.0)(output, torch.zeros(1, 1, 2, 2))
     >>> total, {name: round(value.item(), 3) for name, value in terms.items()}
     (tensor(2.), {'kl': 1.0, 'statistics': 0.5})

@@ -32,6 +32,55 @@ def seeded_generator(*seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(state >> np.uint64(1)))
 
 
+def load_phase(path: str | os.PathLike, *, threshold: float | None = None, dark: bool = False) -> Tensor:
+    """Read a grey or black-and-white image file as a phase indicator, 1 where the grey value is above the threshold.
+
+    Args:
+        path: .png, .tif or another format that Pillow reads, or a two-dimensional .npy array.
+        threshold: in grey values of the file; by default halfway between its darkest and brightest pixel.
+        dark: take the dark phase instead of the bright one.
+
+    Returns:
+        float32 in {0, 1}, shape (height, width).
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: no image, a colour image, an image of one grey value, or a threshold outside its grey values.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}")
+    grey = _read_grey(path).astype(np.float64)
+    low, high = float(grey.min()), float(grey.max())
+    if not low < high:
+        raise ValueError(f"expected at least two grey values in {path.name}, got only {low:g}")
+    level = (low + high) / 2 if threshold is None else threshold
+    if not low <= level < high:
+        raise ValueError(f"expected a threshold in [{low:g}, {high:g}), the grey values of {path.name}, got {level:g}")
+    bright = torch.from_numpy(grey > level)
+    return (~bright if dark else bright).float()
+
+
+def _read_grey(path: Path) -> np.ndarray:
+    """The grey values of an image file, (height, width)."""
+    if path.suffix == ".npy":
+        array = np.load(path, allow_pickle=False)
+        if array.ndim != 2 or array.dtype.kind not in "buif" or not np.isfinite(array).all():
+            raise ValueError(f"expected a finite array (height, width) in {path.name}, got {array.dtype} {array.shape}")
+        return array
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            if image.mode not in ("1", "L", "I", "F", "I;16"):
+                raise ValueError(
+                    f"expected a grey image in {path.name}, got colour mode {image.mode}; save one channel as grey"
+                )
+            return np.asarray(image)
+    except UnidentifiedImageError as error:
+        raise ValueError(f"{path.name} is no image that can be read; use .png, .tif or .npy") from error
+
+
 @dataclass(frozen=True)
 class LineSample:
     """Line images and what was drawn in them.
@@ -157,7 +206,9 @@ class LineImages:
             length, thickness = uniform(*self.length), uniform(*self.thickness)  # (n, TRIES): all candidates at once
             first, centre = uniform(0, self.size - length), uniform(0, self.size - 1)
             near = (centre[:, :, None] - centres[:, None, :]).abs() < self.distance
-            overlap = (first[:, :, None] <= along[:, None, :, 1]) & (along[:, None, :, 0] <= (first + length)[:, :, None])
+            overlap = (first[:, :, None] <= along[:, None, :, 1]) & (
+                along[:, None, :, 0] <= (first + length)[:, :, None]
+            )
             fits = ~(near & overlap & drawn[:, None, :]).any(-1)
             chosen = fits.int().argmax(1)
             drawn[:, k] = fits.any(1) & (k < wanted)
@@ -174,7 +225,9 @@ class LineImages:
         in_columns = ((pixel >= columns[..., :1]) & (pixel < columns[..., 1:])).float()
         return torch.bmm(in_rows.mT, in_columns).clamp_(max=1)[:, None]
 
-    def write(self, folder: str | os.PathLike, n: int, *, seed: int = 0, split: str = "train", progress: bool = True) -> Path:
+    def write(
+        self, folder: str | os.PathLike, n: int, *, seed: int = 0, split: str = "train", progress: bool = True
+    ) -> Path:
         """Write n images as PNG (black lines on white, as the paper draws them) with labels.csv beside them.
 
         Each file is written under a temporary name and renamed; labels.csv comes last, so a folder with labels.csv

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
@@ -33,14 +35,14 @@ class CompactEncoder(nn.Sequential):
         patch, width = patch_side(size), widths(channels)
         side = size // patch // 2**STAGES
         layers: list[nn.Module] = [nn.Conv2d(1, width[0], patch, stride=patch), *_norm_act(width[0])]
-        for wide, wider in zip(width[:-1], width[1:], strict=True):
+        for wide, wider in itertools.pairwise(width):
             layers += [nn.Conv2d(wide, wider, 3, stride=2, padding=1), *_norm_act(wider)]
         layers += [nn.Flatten(), nn.Linear(width[-1] * side * side, self.features), nn.SiLU()]
         super().__init__(*layers)
 
 
 class CompactDecoder(nn.Sequential):
-    """The mirror image: (batch, latent_dim) to (batch, 1, size, size) in [0, 1], every pixel drawn at full resolution."""
+    """The mirror image: (batch, latent_dim) to (batch, 1, size, size) in [0, 1], drawn pixel by pixel."""
 
     def __init__(self, latent_dim: int, size: int, channels: int):
         patch, width = patch_side(size), widths(channels)
@@ -75,9 +77,10 @@ class ResNetEncoder(nn.Module):
             self.backbone = models.get_model(name, weights="DEFAULT" if pretrained else None)
         except OSError as error:
             raise OSError(
-                f"cannot download the ImageNet weights of {name} ({error}); connect to the internet once, or use pretrained=False"
+                f"cannot download the ImageNet weights of {name} ({error}); "
+                "connect to the internet once, or use pretrained=False"
             ) from error
-        width = self.backbone.fc.in_features
+        width: int = self.backbone.fc.in_features  # type: ignore[assignment]
         self.backbone.fc = nn.Identity()
         self.backbone.requires_grad_(not frozen)
         self.to_colour = nn.Conv2d(1, 3, 1)

@@ -79,7 +79,11 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         super().__init__()
         for name, value in (("latent_dim", latent_dim), ("size", size), ("channels", channels)):
             check_count(value, name=name)
-        for name, value, known in (("encoder", encoder, ENCODERS), ("decoder", decoder, DECODERS), ("gauge", gauge, GAUGES)):
+        for name, value, known in (
+            ("encoder", encoder, ENCODERS),
+            ("decoder", decoder, DECODERS),
+            ("gauge", gauge, GAUGES),
+        ):
             if value not in known:
                 raise ValueError(f"expected {name} to be one of {', '.join(known)}, got {value!r}")
         step = patch_side(size) * 2**STAGES
@@ -88,16 +92,24 @@ class VAE(nn.Module, PyTorchModelHubMixin):
             raise ValueError(f"expected size as a multiple of {step} pixels, got {size}; crop or resize to {nearest}")
         if channels % min(8, channels):
             raise ValueError(f"expected channels below 8 or a multiple of 8, got {channels}")
-        self.config = dict(
-            latent_dim=latent_dim, encoder=encoder, decoder=decoder, size=size, channels=channels, gauge=gauge, frozen=frozen
-        )
+        self.config = {
+            "latent_dim": latent_dim,
+            "encoder": encoder,
+            "decoder": decoder,
+            "size": size,
+            "channels": channels,
+            "gauge": gauge,
+            "frozen": frozen,
+        }
         self.latent_dim, self.size, self.gauge = latent_dim, size, gauge
         if encoder == "compact":
             self.encoder: nn.Module = CompactEncoder(size, channels)
         else:
             self.encoder = ResNetEncoder(encoder, pretrained=pretrained, frozen=frozen)
         self.to_latent = nn.Linear(self.encoder.features, 2 * latent_dim)
-        self.decoder = CompactDecoder(latent_dim, size, channels) if decoder == "compact" else PaperDecoder(latent_dim, size)
+        self.decoder = (
+            CompactDecoder(latent_dim, size, channels) if decoder == "compact" else PaperDecoder(latent_dim, size)
+        )
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of the latents of images (batch, 1, size, size): (batch, latent_dim) each."""
@@ -155,7 +167,9 @@ class VAE(nn.Module, PyTorchModelHubMixin):
             raise ValueError("expected at least one image, got an empty batch")
 
     # --- weights -----------------------------------------------------------------------------------------------------
-    def save_pretrained(self, folder: str | os.PathLike, *, dtype: torch.dtype | None = None, **hub_options: Any) -> None:
+    def save_pretrained(
+        self, folder: str | os.PathLike, *, dtype: torch.dtype | None = None, **hub_options: Any
+    ) -> None:
         """Write model.safetensors and config.json into folder, each under a temporary name first.
 
         Args:
@@ -176,7 +190,7 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         """Load a VAE in evaluation mode.
 
         Args:
-            name: one of the names in `shipped_weights()`, a folder written by `save_pretrained`, or a Hugging Face hub id.
+            name: one of the names in `shipped_weights()`, a folder from `save_pretrained`, or a hub id.
             device: where the network goes.
             hub_options: revision, token, cache_dir and the like, for a hub id.
 
@@ -194,7 +208,9 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"the weights in {folder} are damaged ({error}); copy or download them again") from error
         if not isinstance(config, dict) or set(config) != CONFIG:
-            raise ValueError(f"expected the configuration of a VAE in {folder / 'config.json'}, got {str(config)[:200]}")
+            raise ValueError(
+                f"expected the configuration of a VAE in {folder / 'config.json'}, got {str(config)[:200]}"
+            )
         vae = cls(**config)
         try:
             vae.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
@@ -219,9 +235,12 @@ def _find(name: str, hub_options: dict[str, Any]) -> Path:
         if folder.is_dir():
             missing = [file for file in ("config.json", "model.safetensors") if not (folder / file).is_file()]
             if missing:
-                raise FileNotFoundError(f"expected {' and '.join(missing)} in {folder}; is it a folder written by save_pretrained?")
+                raise FileNotFoundError(
+                    f"expected {' and '.join(missing)} in {folder}; is it a folder written by save_pretrained?"
+                )
             return folder
-    known = f"expected one of {', '.join(shipped_weights()) or '(none shipped)'}, a folder, or a hub id owner/name; got {name!r}"
+    shipped = ", ".join(shipped_weights()) or "(none shipped)"
+    known = f"expected one of {shipped}, a folder, or a hub id owner/name; got {name!r}"
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         raise FileNotFoundError(known)
     try:

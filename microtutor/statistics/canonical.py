@@ -51,7 +51,8 @@ def _match_profiles(flat: Tensor) -> tuple[Tensor, Tensor]:
     The template is a function of the row plus a function of the column, so the overlap needs only the sums along
     each axis. Where they leave two different images equally good, `_match_images` decides.
     """
-    total, shifts, tied = 0, [], False
+    total, shifts = torch.zeros(2, len(flat), dtype=torch.float64, device=flat.device), []
+    tied = torch.zeros(len(flat), dtype=torch.bool, device=flat.device)
     scale = flat.abs().sum((-2, -1), dtype=torch.float64).clamp_min(1e-300) * TIE
     for axis, summed_axis in enumerate((-1, -2)):
         profile = flat.sum(summed_axis, dtype=torch.float64)
@@ -66,7 +67,7 @@ def _match_profiles(flat: Tensor) -> tuple[Tensor, Tensor]:
             tied = tied | (best[..., 0] - best[..., 1] < scale).any(0)
     shift = torch.stack(shifts, -1)  # (2, n, 2)
     inverted = total.argmax(0)
-    tied = torch.as_tensor(tied, device=flat.device) | _differ_though_tied(flat, total, shift, scale)
+    tied = tied | _differ_though_tied(flat, total, shift, scale)
     shift = torch.where(inverted[:, None].bool(), shift[1], shift[0])
     if bool(tied.any()):
         inverted[tied], shift[tied] = _match_images(flat[tied])
@@ -86,7 +87,7 @@ def _differ_though_tied(flat: Tensor, total: Tensor, shift: Tensor, scale: Tenso
 
 def _match_images(flat: Tensor) -> tuple[Tensor, Tensor]:
     """As `_match_profiles`, from the whole images, with a template no two different twins can tie on."""
-    n, height, width = flat.shape
+    height, width = flat.shape[-2:]
     noise = torch.rand(height, width, generator=seeded_generator(2402, 2), dtype=torch.float64)
     template = _template(height, 0)[:, None] + _template(width, 1) + NOISE * noise
     template = rfft2(template.to(flat.device)).conj()

@@ -1,7 +1,8 @@
 """Two-point statistics by the fast Fourier transform, and what can be read off them.
 
-Every function acts on the last `ndim` axes and treats all axes before them as a batch. Statistics are computed in float32 or
-float64; half-precision input is raised to float32, because the squared spectrum of an image overflows float16.
+Every function acts on the last `ndim` axes and treats all axes before them as a batch. Statistics are computed in
+float32 or float64; half-precision input is raised to float32, because the squared spectrum of an image overflows
+float16.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import Tensor
 from tqdm import tqdm
 
@@ -27,9 +28,7 @@ CHECKPOINT, LOG, CONFIG = "checkpoint.pt", "log.csv", "training.json"
 COLUMNS = ("step", "images", "seconds", "loss", "statistics_error", "kl", "data_share", "validation_statistics_error")
 
 
-def train(
-    config: TrainingConfig, output_dir: str | os.PathLike, *, resume: bool = False, progress: bool = True
-) -> VAE:
+def train(config: TrainingConfig, output_dir: str | os.PathLike, *, resume: bool = False, progress: bool = True) -> VAE:
     """Train a VAE on line images and return it in evaluation mode.
 
     Writes into output_dir: training.json (the configuration), log.csv (one row per validation), checkpoint.pt (to
@@ -76,6 +75,8 @@ class _Run:
     def __init__(self, config: TrainingConfig, folder: Path, *, resume: bool):
         self.config, self.folder = config, folder
         device = find_device(config.device)
+        if not torch.distributed.is_initialized():
+            AcceleratorState._reset_state(True)  # accelerate keeps the last run's precision and device otherwise
         self.accelerator = Accelerator(mixed_precision=config.precision, cpu=device.type == "cpu")
         self.device = self.accelerator.device
         resuming = self._check_folder(resume)
@@ -103,7 +104,12 @@ class _Run:
         config, main = self.config, self.accelerator.is_main_process
         begun = time.perf_counter() - self.seconds
         bar = tqdm(
-            total=config.steps, initial=self.step, unit="step", disable=not (progress and main), mininterval=0.5, dynamic_ncols=True
+            total=config.steps,
+            initial=self.step,
+            unit="step",
+            disable=not (progress and main),
+            mininterval=0.5,
+            dynamic_ncols=True,
         )
         with bar:
             for images in self.batches(self.step):
@@ -185,7 +191,7 @@ class _Run:
             self.config.data_share(self.step - 1),
             self.validate(),
         )
-        row = dict(zip(COLUMNS, values, strict=True))
+        row: dict[str, float] = dict(zip(COLUMNS, values, strict=True))
         self.log.append(row)
         if self.accelerator.is_main_process:
             with replacing(self.folder / LOG) as temporary, open(temporary, "w", newline="") as file:
@@ -197,15 +203,17 @@ class _Run:
 
     def _summary(self, row: dict[str, float]) -> str:
         speed = row["images"] / max(row["seconds"], 1e-9)
-        return f"loss {row['loss']:.3g}, statistics error {row['validation_statistics_error']:.2e}, {speed:.0f} images/s"
+        return (
+            f"loss {row['loss']:.3g}, statistics error {row['validation_statistics_error']:.2e}, {speed:.0f} images/s"
+        )
 
     def check_finite(self) -> None:
         """Stop if a loss was NaN or infinite since the run began; nothing is saved after that."""
         if int(self.bad_step) >= 0:
             raise FloatingPointError(
                 f"the loss was not finite at step {int(self.bad_step)}; the last checkpoint is kept in {self.folder}. "
-                f"Try a lower learning_rate (now {self.config.learning_rate:g}), a smaller alpha (now {self.config.alpha:g}), "
-                f"clip=1, or precision='no'"
+                f"Try a lower learning_rate (now {self.config.learning_rate:g}), "
+                f"a smaller alpha (now {self.config.alpha:g}), clip=1, or precision='no'"
             )
 
     def say(self, text: str) -> None:
@@ -235,9 +243,13 @@ class _Run:
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:
-            raise ValueError(f"{path} is no readable checkpoint ({type(error).__name__}); delete it to start anew") from error
+            raise ValueError(
+                f"{path} is no readable checkpoint ({type(error).__name__}); delete it to start anew"
+            ) from error
         mine = self.config.as_dict()
-        changed = [f"{k}={mine[k]!r} (was {state['config'].get(k)!r})" for k in mine if mine[k] != state["config"].get(k)]
+        changed = [
+            f"{k}={mine[k]!r} (was {state['config'].get(k)!r})" for k in mine if mine[k] != state["config"].get(k)
+        ]
         changed = [text for text in changed if not text.startswith("device=")]
         if changed:
             raise ValueError(
@@ -262,7 +274,9 @@ class _Run:
         """Whether there is a checkpoint to resume from; complains before any work is done, not after."""
         exists = (self.folder / CHECKPOINT).exists()
         if exists and not resume:
-            raise FileExistsError(f"{self.folder} already holds a run; pass resume=True to go on, or choose another folder")
+            raise FileExistsError(
+                f"{self.folder} already holds a run; pass resume=True to go on, or choose another folder"
+            )
         if self.accelerator.is_main_process:
             with replacing(self.folder / ".writable") as temporary:
                 temporary.write_text("")

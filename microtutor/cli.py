@@ -1,0 +1,190 @@
+"""The `microtutor` command: the road from images to numbers without writing Python."""
+
+from __future__ import annotations
+
+import ast
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps")]
+Seed = Annotated[int, typer.Option(help="chooses the random numbers")]
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Answer bad input in one line on the error stream instead of a traceback."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    except (ValueError, TypeError, OSError, FloatingPointError) as error:
+        typer.echo(f"microtutor: {' '.join(str(error).split())}", err=True)
+        raise typer.Exit(2) from None
+
+
+@app.command()
+def train(
+    preset: Annotated[str, typer.Argument(help="classroom, laptop, gpu or paper")],
+    output: Annotated[Path, typer.Option(help="folder for weights, log and checkpoint")],
+    resume: Annotated[bool, typer.Option(help="go on from the checkpoint in the output folder")] = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="change a choice of the preset, as name=value; repeatable")
+    ] = None,
+    images: Annotated[int, typer.Option(help="held-out images to evaluate on, for each of three seeds")] = 1000,
+    record: Annotated[Path | None, typer.Option(help="also write the run as JSON to this file")] = None,
+) -> None:
+    """Train a VAE in statistics space, and evaluate it on held-out images.
+
+    For example: microtutor train classroom --output runs/classroom --set loss=data
+    """
+    with plain_errors():
+        from microtutor.evaluation import evaluate
+        from microtutor.records import write_record
+        from microtutor.training import PRESETS
+        from microtutor.training import train as run
+
+        if preset not in PRESETS:
+            raise ValueError(f"expected a preset out of {', '.join(PRESETS)}, got {preset!r}")
+        known = PRESETS[preset].as_dict()
+        changes = {"seed": seed} | ({"device": device} if device != "auto" else {}) | _parse(set_ or [], known)
+        config = PRESETS[preset].replace(**changes)
+        vae = run(config, output, resume=resume)
+        samples = {s: config.lines().sample(images, seed=s) for s in (0, 1, 2)}
+        evaluations = {s: evaluate(vae, sample) for s, sample in samples.items()}
+        typer.echo(evaluations[0].table())
+        if record is not None:
+            command = shlex.join(["microtutor", *sys.argv[1:]])
+            write_record(record, command=command, config=config, vae=vae, run_folder=output, evaluations=evaluations)
+
+
+@app.command()
+def evaluate(
+    weights: Annotated[str, typer.Argument(help="shipped weights (lines-1-4, ...), a folder, or a hub id")],
+    count: Annotated[str, typer.Option(help="fewest and most lines, as 1-4 or 3-6")] = "1-4",
+    images: Annotated[int, typer.Option(help="number of held-out images")] = 1000,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Measure trained weights on held-out line images, beside the paper's numbers.
+
+    For example: microtutor evaluate lines-1-4 --images 1000
+    """
+    with plain_errors():
+        from microtutor.environment import find_device
+        from microtutor.evaluation import evaluate as measure
+        from microtutor.microstructures import LineImages
+        from microtutor.models import VAE
+
+        low, _, high = count.partition("-")
+        if not (low.isdigit() and high.isdigit()):
+            raise ValueError(f"expected count as fewest-most, for example 1-4, got {count!r}")
+        vae = VAE.from_pretrained(weights, device=find_device(device))
+        lines = LineImages(count=(int(low), int(high)), size=vae.size)
+        typer.echo(measure(vae, lines.sample(images, seed=seed)).table())
+
+
+@app.command()
+def statistics(
+    image: Annotated[Path, typer.Argument(help="a grey or black-and-white image: .png, .tif, .npy")],
+    output: Annotated[Path | None, typer.Option(help="where f(r) goes as .npy; by default beside the image")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="grey value that separates the phases; by default halfway")
+    ] = None,
+    dark: Annotated[bool, typer.Option(help="the phase of interest is the dark one")] = False,
+    boundary: Annotated[str, typer.Option(help="periodic or open")] = "periodic",
+    figure: Annotated[Path | None, typer.Option(help="also draw the map into this .png")] = None,
+) -> None:
+    """Compute the two-point autocorrelation of an image.
+
+    For example: microtutor statistics micrograph.png --threshold 128 --dark --figure map.png
+    """
+    with plain_errors():
+        import numpy as np
+
+        from microtutor.files import replacing
+        from microtutor.microstructures import load_phase
+        from microtutor.statistics import autocorrelation
+
+        m = load_phase(image, threshold=threshold, dark=dark)
+        f = autocorrelation(m, boundary=boundary)  # type: ignore[arg-type]
+        output = output or image.with_name(f"{image.stem}_statistics.npy")
+        with replacing(output) as temporary, open(temporary, "wb") as file:
+            np.save(file, f.numpy())
+        typer.echo(
+            f"{image}: {m.shape[0]} x {m.shape[1]} px, volume fraction {float(m.mean()):.4f}; f(r) written to {output}"
+        )
+        if figure is not None:
+            from microtutor.plotting import show_statistics
+
+            with replacing(figure) as temporary:
+                show_statistics(f, image.name).savefig(temporary, dpi=120, format="png")
+
+
+@app.command()
+def reconstruct(
+    image: Annotated[Path, typer.Argument(help="the image whose statistics are wanted: .png, .tif, .npy")],
+    output: Annotated[Path, typer.Option(help="where the new image goes, as .png")],
+    threshold: Annotated[
+        float | None, typer.Option(help="grey value that separates the phases; by default halfway")
+    ] = None,
+    dark: Annotated[bool, typer.Option(help="the phase of interest is the dark one")] = False,
+    steps: Annotated[int, typer.Option(help="steps of gradient descent")] = 600,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Make another image with the two-point statistics of a given one.
+
+    For example: microtutor reconstruct micrograph.png --output twin.png --seed 1
+    """
+    with plain_errors():
+        from PIL import Image
+
+        from microtutor.environment import find_device
+        from microtutor.files import replacing
+        from microtutor.losses import StatisticsLoss
+        from microtutor.microstructures import load_phase
+        from microtutor.reconstruction import reconstruct as search
+        from microtutor.statistics import autocorrelation
+
+        m = load_phase(image, threshold=threshold, dark=dark).to(find_device(device))
+        made = search(autocorrelation(m), seed=seed, steps=steps, progress=True)
+        grey = (1 - made if dark else made).mul(255).round().byte().cpu().numpy()
+        with replacing(output) as temporary:
+            Image.fromarray(grey).save(temporary, format="PNG")
+        typer.echo(f"{output}: statistics error {float(StatisticsLoss()(made, m)):.2e}")
+
+
+@app.command("report-environment")
+def report_environment() -> None:
+    """Print versions and device: what every question for help should contain."""
+    from microtutor.environment import report_environment as report
+
+    report()
+
+
+def _parse(settings: list[str], known: dict) -> dict:
+    """Turn name=value settings into changes of a configuration."""
+    changes = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals or name not in known:
+            raise ValueError(f"expected --set name=value with a name out of {', '.join(known)}; got {setting!r}")
+        try:
+            changes[name] = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            changes[name] = text  # a plain word stands for itself
+    return changes
+
+
+if __name__ == "__main__":
+    app()

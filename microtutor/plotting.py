@@ -1,0 +1,175 @@
+"""Pictures of images, of their statistics, and of training runs. Each function returns a matplotlib figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+from torch import Tensor
+
+from microtutor.checks import check_field, check_phase
+from microtutor.evaluation import PAPER, Evaluation
+from microtutor.statistics import autocorrelation
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe & Ito: safe for the colour-blind
+MAP = "cividis"  # perceived alike with and without colour vision
+PAPER_STYLE = {"color": "0.35", "linestyle": "--", "linewidth": 1}
+
+
+def show_images(images: Tensor, titles: Sequence[str] | None = None, *, columns: int = 8, side: float = 1.4) -> Figure:
+    """Phase images side by side, the phase black on white as the paper draws it.
+
+    Args:
+        images: (..., H, W) in [0, 1]; leading axes are flattened.
+        titles: one per image.
+        columns: images in a row.
+        side: width of an image in inches.
+
+    >>> len(show_images(torch.eye(4).expand(3, 4, 4)).axes)
+    3
+    """
+    flat = check_phase(images).detach().cpu().reshape(-1, *images.shape[-2:])
+    columns = min(columns, len(flat))
+    rows = -(-len(flat) // columns)
+    title_room = 0.25 if titles is not None else 0
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(side * columns, (side + title_room) * rows), squeeze=False, layout="constrained"
+    )
+    for i, ax in enumerate(axes.flat):
+        if i < len(flat):
+            draw_image(ax, flat[i], titles[i] if titles is not None else None)
+        else:
+            ax.remove()
+    return figure
+
+
+def draw_image(ax: Axes, image: Tensor, title: str | None = None) -> None:
+    """Draw one phase image (H, W) into axes."""
+    ax.imshow(image.detach().cpu().numpy(), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+    ax.xaxis.set_major_locator(NullLocator())
+    ax.yaxis.set_major_locator(NullLocator())
+    if title:
+        ax.set_title(title, fontsize=9)
+
+
+def draw_statistics(
+    ax: Axes,
+    f: Tensor,
+    title: str | None = None,
+    *,
+    centred: bool = False,
+    vmax: float | None = None,
+    colorbar: bool = True,
+) -> None:
+    """Draw a map of statistics (H, W) into axes, zero shift in the middle.
+
+    Args:
+        f: the statistics; zero shift at index 0, or in the middle already if centred.
+        vmax: value of the brightest colour; the largest value of f by default.
+    """
+    f = check_field(f, name="statistics").detach().cpu()
+    f = f if centred else torch.fft.fftshift(f, dim=(-2, -1))
+    height, width = f.shape
+    extent = (-(width // 2) - 0.5, width - width // 2 - 0.5, height - height // 2 - 0.5, -(height // 2) - 0.5)
+    picture = ax.imshow(f.numpy(), cmap=MAP, vmin=0, vmax=vmax, extent=extent, interpolation="nearest")
+    ax.set_xlabel("shift along width (px)", fontsize=8)
+    ax.set_ylabel("shift along height (px)", fontsize=8)
+    ax.tick_params(labelsize=7)
+    if title:
+        ax.set_title(title, fontsize=9)
+    if colorbar:
+        bar = ax.figure.colorbar(picture, ax=ax, shrink=0.8)
+        bar.ax.tick_params(labelsize=7)
+        bar.set_label("probability f(r)", fontsize=8)
+
+
+def show_statistics(f: Tensor, title: str | None = None, *, centred: bool = False, side: float = 3.6) -> Figure:
+    """A map of statistics (H, W) with its colour bar.
+
+    >>> len(show_statistics(autocorrelation(torch.eye(4))).axes)  # the map and its colour bar
+    2
+    """
+    figure, ax = plt.subplots(figsize=(side * 1.25, side), layout="constrained")
+    draw_statistics(ax, f, title, centred=centred)
+    return figure
+
+
+def show_pairs(originals: Tensor, reconstructions: Tensor, *, side: float = 1.35) -> Figure:
+    """The paper's figure: originals and reconstructions, each above its two-point statistics.
+
+    Both maps of a pair share one colour scale.
+
+    Args:
+        originals, reconstructions: (n, 1, H, W) in [0, 1].
+    """
+    n = len(originals)
+    figure, axes = plt.subplots(4, n, figsize=(side * n + 0.4, side * 4), squeeze=False, layout="constrained")
+    labels = ("original", "its statistics", "reconstruction", "its statistics")
+    for ax, label in zip(axes[:, 0], labels):
+        ax.set_ylabel(label, fontsize=8)
+    for i in range(n):
+        top = None
+        for row, images in ((0, originals), (2, reconstructions)):
+            image = images[i, 0]
+            draw_image(axes[row, i], image)
+            f = autocorrelation(image, centred=True).detach().cpu()
+            top = float(f.max()) if top is None else top
+            axes[row + 1, i].imshow(f.numpy(), cmap=MAP, vmin=0, vmax=top, interpolation="nearest")
+            axes[row + 1, i].xaxis.set_major_locator(NullLocator())
+            axes[row + 1, i].yaxis.set_major_locator(NullLocator())
+    return figure
+
+
+def show_error_distributions(evaluations: Mapping[str, Evaluation]) -> Figure:
+    """The paper's figure: how statistics errors and volume-fraction differences are distributed over images.
+
+    Args:
+        evaluations: by the name to write in the legend.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
+    errors = {name: e.per_image["statistics_error"].cpu().numpy() for name, e in evaluations.items()}
+    smallest = max(min(float(e[e > 0].min()) for e in errors.values() if (e > 0).any()), 1e-10)
+    largest = max(float(e.max()) for e in errors.values())
+    bins = np.geomspace(smallest * 0.9, largest * 1.1, 30)
+    for (name, evaluation), colour in zip(evaluations.items(), COLOURS):
+        left.hist(errors[name], bins=bins, histtype="step", linewidth=1.8, color=colour, label=name)
+        difference = 100 * evaluation.per_image["volume_fraction_difference"].cpu().numpy()
+        right.hist(difference, bins=np.linspace(0, 40, 30), histtype="step", linewidth=1.8, color=colour, label=name)
+    paper = PAPER[next(iter(evaluations.values())).data_set]
+    left.axvline(paper["statistics_error_mean"], **PAPER_STYLE, label="paper, mean")
+    if "volume_fraction_difference" in paper:
+        right.axvline(100 * paper["volume_fraction_difference"], **PAPER_STYLE, label="paper, mean")
+    left.set(xscale="log", xlabel="statistics error of an image", ylabel="images")
+    right.set(xlabel="volume-fraction difference (%)", ylabel="images")
+    left.legend(fontsize=8, loc="upper left")
+    for ax in (left, right):
+        ax.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def show_logs(
+    logs: Mapping[str, Mapping[str, Sequence[float]]], *, against: str = "images", paper: float | None = None
+) -> Figure:
+    """Learning curves: validation statistics error of one or more runs.
+
+    Args:
+        logs: what `microtutor.training.read_log` returns, by the name to write in the legend.
+        against: "images", "step" or "seconds".
+        paper: a level to draw in, labelled as the paper's.
+    """
+    label = {"images": "training images seen", "step": "step", "seconds": "wall time (s)"}[against]
+    figure, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
+    for (name, log), colour in zip(logs.items(), COLOURS):
+        ax.plot(log[against], log["validation_statistics_error"], color=colour, marker=".", label=name)
+    if paper is not None:
+        ax.axhline(paper, **PAPER_STYLE, label="paper")
+    ax.set(yscale="log", xlabel=label, ylabel="statistics error, held-out images")
+    ax.legend(fontsize=8)
+    ax.grid(alpha=0.3)
+    ax.spines[["top", "right"]].set_visible(False)
+    return figure

@@ -1,0 +1,77 @@
+"""Recorded runs: what a training run did and how good its model is, as JSON that a table or a figure is drawn from."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from microtutor.environment import report_environment
+from microtutor.evaluation import Evaluation
+from microtutor.files import write_json
+from microtutor.models import VAE
+from microtutor.training import TrainingConfig, read_log
+
+
+def metrics(evaluation: Evaluation) -> dict[str, Any]:
+    """The numbers of an evaluation, without those of single images, to five significant digits."""
+    values = {f.name: getattr(evaluation, f.name) for f in fields(evaluation) if f.name != "per_image"}
+    return {name: float(f"{value:.5g}") if isinstance(value, float) else value for name, value in values.items()}
+
+
+def write_record(
+    path: str | os.PathLike,
+    *,
+    command: str,
+    config: TrainingConfig,
+    vae: VAE,
+    run_folder: str | os.PathLike,
+    evaluations: dict[int, Evaluation],
+) -> dict[str, Any]:
+    """Write a recorded run and return what was written.
+
+    Args:
+        path: the JSON file.
+        command: what to type to repeat the run.
+        config: its configuration.
+        vae: the trained model.
+        run_folder: the run's output folder, with log.csv.
+        evaluations: of the trained model, by the seed of the held-out images.
+    """
+    log = read_log(run_folder)
+    record = {
+        "command": command,
+        "seed": config.seed,
+        "commit": _commit(),
+        "environment": report_environment(show=False),
+        "wall_time_seconds": log["seconds"][-1],
+        "images_seen": int(log["images"][-1]),
+        "trainable_parameters": sum(p.numel() for p in vae.parameters() if p.requires_grad),
+        "configuration": config.as_dict(),
+        "metrics": {f"evaluation seed {seed}": metrics(evaluation) for seed, evaluation in evaluations.items()},
+        "curve": {
+            name: [float(f"{v:.5g}") for v in log[name]]
+            for name in ("images", "seconds", "validation_statistics_error")
+        },
+    }
+    write_json(path, record)
+    return record
+
+
+def _commit() -> str:
+    """The commit of the working tree this package lies in, or "unknown" outside one."""
+    folder = Path(__file__).parent
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=10
+        )
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", "."], cwd=folder, capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    if found.returncode:
+        return "unknown"
+    return found.stdout.strip() + (" with changes" if changed.stdout.strip() else "")

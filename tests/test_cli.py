@@ -1,0 +1,125 @@
+"""The command line, run as a user runs it."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from microtutor.cli import app
+from microtutor.microstructures import LineImages
+from microtutor.models import VAE
+from microtutor.statistics import autocorrelation
+
+TINY = [f"--set={change}" for change in ("size=32", "channels=8", "steps=4", "batch_size=8", "validation_images=8")]
+    "--set",
+    "size=32",
+    "--set",
+    "channels=8",
+    "--set",
+    "steps=4",
+    "--set",
+    "batch_size=8",
+    "--set",
+    "validation_images=8",
+]
+
+
+def run(*arguments: object):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def test_help_names_every_command():
+    said = run("--help").output
+    for command in ("train", "evaluate", "statistics", "reconstruct", "report-environment"):
+        assert command in said
+        assert run(command, "--help").exit_code == 0
+
+
+def test_train_then_evaluate(tmp_path):
+    record = tmp_path / "record.json"
+    said = run("train", "classroom", "--output", tmp_path / "run", *TINY, "--images", 10, "--record", record)
+    assert said.exit_code == 0, said.output
+    assert "statistics error, mean" in said.output
+    written = json.loads(record.read_text())
+    assert written["configuration"]["size"] == 32
+    assert len(written["metrics"]) == 3
+    assert written["images_seen"] == 32
+    assert VAE.from_pretrained(tmp_path / "run").size == 32
+    said = run("evaluate", tmp_path / "run", "--images", 10, "--count", "3-6")
+    assert said.exit_code == 0, said.output
+    assert "6.31e-05" in said.output  # the paper's number for the harder set
+
+
+@pytest.fixture
+def picture(tmp_path):
+    image = LineImages(size=64).sample(1, seed=0).images[0, 0]
+    path = tmp_path / "lines.png"
+    Image.fromarray(((1 - image) * 255).byte().numpy()).save(path)
+    return path, image
+
+
+def test_statistics_of_a_file(picture, tmp_path):
+    path, image = picture
+    said = run("statistics", path, "--dark", "--figure", tmp_path / "map.png")
+    assert said.exit_code == 0, said.output
+    f = torch.from_numpy(np.load(tmp_path / "lines_statistics.npy"))
+    torch.testing.assert_close(f, autocorrelation(image))
+    with Image.open(tmp_path / "map.png") as drawn:
+        assert drawn.width > 100
+
+
+def test_reconstruct_from_a_file(picture, tmp_path):
+    path, image = picture
+    said = run("reconstruct", path, "--dark", "--output", tmp_path / "twin.png", "--steps", 200, "--device", "cpu")
+    assert said.exit_code == 0, said.output
+    with Image.open(tmp_path / "twin.png") as twin:
+        made = 1 - torch.from_numpy(np.asarray(twin) / 255)
+    assert (autocorrelation(made) - autocorrelation(image.double())).square().mean() < 1e-5
+
+
+def test_report_environment():
+    said = run("report-environment")
+    assert said.exit_code == 0
+    assert f"torch        {torch.__version__.split('+')[0]}" in said.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (
+            ["train", "homework", "--output", "x"],
+            "expected a preset out of classroom, laptop, gpu, paper, got 'homework'",
+        ),
+        (["train", "classroom", "--output", "x", "--set", "stepz=3"], "expected --set name=value"),
+        (["train", "classroom", "--output", "x", "--set", "steps=lots"], "expected steps as a whole number"),
+        (["train", "classroom", "--output", "x", "--device", "abacus"], "expected a device such as"),
+        (["evaluate", "no-such-weights"], "expected one of"),
+        (["evaluate", "no-such-weights", "--count", "few"], "expected count as fewest-most"),
+        (["statistics", "absent.png"], "no file absent.png"),
+    ],
+)
+def test_bad_input_is_answered_in_one_line(arguments, expected, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = run(*arguments)
+    assert said.exit_code == 2
+    assert expected in said.output
+    assert len(said.output.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_colour_images_are_refused(mode, tmp_path):
+    path = tmp_path / "colour.png"
+    Image.new(mode, (8, 8)).save(path)
+    said = run("statistics", path)
+    assert said.exit_code == 2
+    assert f"got colour mode {mode}" in said.output
+
+
+def test_thresholds_are_checked(picture):
+    said = run("statistics", picture[0], "--threshold", 300)
+    assert said.exit_code == 2
+    assert "expected a threshold in [0, 255)" in said.output
