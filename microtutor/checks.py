@@ -67,7 +67,10 @@ def check_phase(m: Any, *, ndim: int = 2, name: str = "phase image", tolerance: 
 
 
 def check_same_shape(a: Tensor, b: Tensor, names: tuple[str, str]) -> None:
-    """Raise ValueError unless a and b have equal shapes."""
+    """Raise TypeError unless a and b are tensors, ValueError unless they have equal shapes."""
+    for x, name in zip((a, b), names):
+        if not isinstance(x, Tensor):
+            raise TypeError(f"expected {name} as a torch tensor, got {describe(x)}; convert it with torch.as_tensor")
     if a.shape != b.shape:
         raise ValueError(
             f"expected {names[0]} and {names[1]} of the same shape, got {tuple(a.shape)} and {tuple(b.shape)}"

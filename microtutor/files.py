@@ -24,9 +24,8 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         yield temporary
         temporary.replace(path)
     except OSError as error:
-        raise OSError(
-            f"cannot write {path}: {error.strerror or error}; choose a folder with room that you may write to"
-        ) from error
+        reason = error.strerror or error
+        raise OSError(f"cannot write {path}: {reason}; choose a folder with room that you may write to") from error
     finally:
         temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
 

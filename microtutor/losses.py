@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.fft import irfft2, rfft2
 
 from microtutor.checks import check_field, check_same_shape
-from microtutor.statistics.correlations import power_spectrum
+from microtutor.statistics.correlations import _full_precision, power_spectrum
 
 Reduction = Literal["mean", "sum", "none"]
 CHUNK = 2**18  # pixels transformed at a time on a CPU: about a megabyte, so that they stay in its cache
@@ -42,6 +42,8 @@ class StatisticsLoss(nn.Module):
         super().__init__()
         if reduction not in ("mean", "sum", "none"):
             raise ValueError(f"expected reduction to be 'mean', 'sum' or 'none', got {reduction!r}")
+        if soft_indicator is not None and not soft_indicator > 0:
+            raise ValueError(f"expected soft_indicator as a width above 0, or None, got {soft_indicator!r}")
         self.reduction = reduction
         self.soft_indicator = soft_indicator
 
@@ -57,7 +59,7 @@ class StatisticsLoss(nn.Module):
             return power_spectrum(self._indicator(images))
 
     def _indicator(self, images: Tensor) -> Tensor:
-        images = images.float() if images.dtype in (torch.float16, torch.bfloat16) else images
+        images = _full_precision(images)
         if self.soft_indicator is None:
             return images
         return torch.exp(-((1 - images) ** 2) / (2 * self.soft_indicator**2))
@@ -150,7 +152,7 @@ def data_loss(reconstruction: Tensor, target: Tensor) -> Tensor:
     """
     check_same_shape(reconstruction, target, ("reconstruction", "target"))
     with torch.autocast(reconstruction.device.type, enabled=False):
-        return (reconstruction.float() - target.float()).square().sum((-2, -1)).mean()
+        return (_full_precision(reconstruction) - _full_precision(target)).square().sum((-2, -1)).mean()
 
 
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
@@ -168,7 +170,7 @@ def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     tensor(0.5000)
     """
     check_same_shape(mean, log_variance, ("mean", "log_variance"))
-    mean, log_variance = mean.float(), log_variance.float()
+    mean, log_variance = _full_precision(mean), _full_precision(log_variance)
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(-1).mean()
 
 

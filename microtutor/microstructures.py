@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from microtutor.checks import check_count
+from microtutor.files import replacing
 
 SPLITS = ("train", "validation", "test")
 PAPER_SIZE = 224
@@ -170,7 +171,9 @@ class LineImages:
         check_count(n, name="the number of images")
         if split not in SPLITS:
             raise ValueError(f"expected split to be one of {', '.join(SPLITS)}, got {split!r}")
-        generator = seeded_generator(check_count(seed, name="seed", minimum=0), SPLITS.index(split), index)
+        check_count(seed, name="seed", minimum=0)
+        check_count(index, name="index", minimum=0)
+        generator = seeded_generator(seed, SPLITS.index(split), index)
         vertical = torch.rand(n, generator=generator) < 0.5
         wanted = torch.randint(self.count[0], self.count[1] + 1, (n,), generator=generator)
         along, across, drawn = self._place(wanted, generator)
@@ -235,13 +238,13 @@ class LineImages:
 
         Raises:
             FileExistsError: the folder holds a labels.csv already.
+            OSError: the folder cannot be written to, or the disk is full.
         """
         from PIL import Image
         from tqdm import tqdm
 
         folder, batch = Path(folder), 500
         check_count(n, name="the number of images")
-        folder.mkdir(parents=True, exist_ok=True)
         labels = folder / "labels.csv"
         if labels.exists():
             raise FileExistsError(f"{folder} already holds a set of images (labels.csv); choose an empty folder")
@@ -252,14 +255,10 @@ class LineImages:
                 pixels = ((1 - sample.images[:, 0]) * 255).byte().numpy()
                 for picture, vertical, count in zip(pixels, sample.vertical, sample.count, strict=True):
                     name = f"{len(rows):06d}.png"
-                    temporary = folder / f".{name}.part"
-                    Image.fromarray(picture).convert("1").save(temporary, format="PNG")
-                    temporary.replace(folder / name)
+                    with replacing(folder / name) as temporary:
+                        Image.fromarray(picture).convert("1").save(temporary, format="PNG")
                     rows.append((name, "vertical" if vertical else "horizontal", int(count)))
                 bar.update(len(pixels))
-        temporary = folder / ".labels.csv.part"
-        with open(temporary, "w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerows([("name", "orientation", "number_of_lines"), *rows])
-        temporary.replace(labels)
+        with replacing(labels) as temporary, open(temporary, "w", newline="") as file:
+            csv.writer(file).writerows([("name", "orientation", "number_of_lines"), *rows])
         return labels

@@ -2,10 +2,16 @@
 
 import os
 
+import hypothesis
 import pytest
 import torch
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # figures without a screen
+
+# The same examples every time; `pytest --hypothesis-profile=search` looks for new ones. No deadline: machines are busy.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=50, database=None)
+hypothesis.settings.register_profile("search", deadline=None, max_examples=1000)
+hypothesis.settings.load_profile("repeatable")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -14,17 +14,6 @@ from microtutor.models import VAE
 from microtutor.statistics import autocorrelation
 
 TINY = [f"--set={change}" for change in ("size=32", "channels=8", "steps=4", "batch_size=8", "validation_images=8")]
-    "--set",
-    "size=32",
-    "--set",
-    "channels=8",
-    "--set",
-    "steps=4",
-    "--set",
-    "batch_size=8",
-    "--set",
-    "validation_images=8",
-]
 
 
 def run(*arguments: object):

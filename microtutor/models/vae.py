@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from huggingface_hub import PyTorchModelHubMixin, snapshot_download
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from microtutor.checks import check_count, check_phase, describe
@@ -165,6 +165,8 @@ class VAE(nn.Module, PyTorchModelHubMixin):
             raise ValueError(f"expected images of shape (batch, 1, {self.size}, {self.size}), got {describe(images)}")
         if len(images) == 0:
             raise ValueError("expected at least one image, got an empty batch")
+        if not images.is_floating_point():
+            raise TypeError(f"expected images as a float tensor, got {describe(images)}; convert it with .float()")
 
     # --- weights -----------------------------------------------------------------------------------------------------
     def save_pretrained(
@@ -182,7 +184,7 @@ class VAE(nn.Module, PyTorchModelHubMixin):
             value = value.detach().cpu().contiguous()
             weights[name] = value.to(dtype) if dtype is not None and value.is_floating_point() else value
         with replacing(Path(folder) / "model.safetensors") as temporary:
-            save_file(weights, temporary, metadata={"format": "pt"})
+            temporary.write_bytes(save(weights, metadata={"format": "pt"}))
         write_json(Path(folder) / "config.json", self.config)
 
     @classmethod

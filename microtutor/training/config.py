@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from numbers import Real
 from typing import Any
 
-from microtutor.checks import check_count
-from microtutor.losses import WeightedLoss
+from microtutor.checks import check_count, describe
+from microtutor.losses import StatisticsLoss, WeightedLoss
 from microtutor.microstructures import LineImages
-from microtutor.models import VAE
+from microtutor.models import DECODERS, ENCODERS, VAE
+from microtutor.models.vae import GAUGES
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,9 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         choices = {
+            "gauge": GAUGES,
+            "encoder": ENCODERS,
+            "decoder": DECODERS,
             "loss": ("statistics", "data"),
             "optimizer": ("adamw", "adam"),
             "schedule": ("one-cycle", "halve"),
@@ -92,14 +97,19 @@ class TrainingConfig:
                 raise ValueError(f"expected {name} to be one of {', '.join(known)}, got {getattr(self, name)!r}")
         for name in ("steps", "batch_size", "validate_every", "validation_images", "checkpoint_every"):
             check_count(getattr(self, name), name=name)
+        check_count(self.seed, name="seed", minimum=0)
+        self.lines()  # checks count and size
         if self.images is not None and check_count(self.images, name="images") < self.batch_size:
             raise ValueError(f"expected at least batch_size={self.batch_size} images, got {self.images}")
-        for name in ("alpha", "amplitude", "beta", "data", "clip"):
-            if getattr(self, name) < 0:
+        for name in ("alpha", "amplitude", "beta", "data", "clip", "learning_rate", "warm_up"):
+            if not isinstance(getattr(self, name), Real):
+                raise TypeError(f"expected {name} as a number, got {describe(getattr(self, name))}")
+            if not getattr(self, name) >= 0:
                 raise ValueError(f"expected {name} of at least 0, got {getattr(self, name)}")
+        StatisticsLoss(soft_indicator=self.soft_indicator)  # checks it
         if not self.learning_rate > 0:
             raise ValueError(f"expected a learning_rate above 0, got {self.learning_rate}")
-        if not 0 <= self.warm_up <= 1:
+        if self.warm_up > 1:
             raise ValueError(f"expected warm_up as a share of the steps in [0, 1], got {self.warm_up}")
         object.__setattr__(self, "count", tuple(self.count))
 
@@ -151,7 +161,7 @@ PRESETS = {
     "laptop": TrainingConfig(steps=1800, precision="bf16"),
     # the same network, more images, for a CUDA device
     "gpu": TrainingConfig(steps=12_000, batch_size=128, precision="bf16", device="cuda", validate_every=400),
-    # the paper's recipe: 1500 epochs of 7,000 images, 219 batches of 32 each
+    # the paper's recipe: 1500 epochs of 7,000 images, 218 batches of 32 each
     "paper": TrainingConfig(
         images=7000,
         gauge="none",
@@ -164,14 +174,14 @@ PRESETS = {
         warm_up=0.0,
         soft_indicator=0.25,
         normalise=True,
-        steps=1500 * 219,
+        steps=1500 * 218,
         batch_size=32,
         learning_rate=1e-3,
         optimizer="adam",
         schedule="halve",
         clip=0.0,
         validation_images=3000,
-        validate_every=219,
-        checkpoint_every=219,
+        validate_every=218,
+        checkpoint_every=218,
     ),
 }

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
+import itertools
 import math
 import os
+import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +37,15 @@ def train(config: TrainingConfig, output_dir: str | os.PathLike, *, resume: bool
     """Train a VAE on line images and return it in evaluation mode.
 
     Writes into output_dir: training.json (the configuration), log.csv (one row per validation), checkpoint.pt (to
-    resume from), and at the end model.safetensors with config.json (for `VAE.from_pretrained`). Ctrl-C saves a
-    checkpoint and ends. On several processes (torchrun) batch_size is per process.
+    resume from), and at the end model.safetensors with config.json (for `VAE.from_pretrained`). Ctrl-C ends the
+    step, saves a checkpoint and stops; a second Ctrl-C stops at once. On several processes (torchrun) batch_size is
+    per process.
 
     Args:
         config: the run; `PRESETS` holds named ones.
         output_dir: made if it does not exist.
         resume: go on from checkpoint.pt in output_dir, if there is one; on the CPU the weights end bit-identical to
-            those of an uninterrupted run with the same number of threads.
+            those of an uninterrupted run with the same number of threads. A finished run is loaded, not repeated.
         progress: show a progress bar.
 
     Raises:
@@ -49,12 +55,8 @@ def train(config: TrainingConfig, output_dir: str | os.PathLike, *, resume: bool
         OSError: output_dir cannot be written to.
     """
     run = _Run(config, Path(output_dir), resume=resume)
-    try:
-        run.loop(progress)
-    except KeyboardInterrupt:
-        run.save_checkpoint()
-        run.say(f"stopped at step {run.step} of {config.steps}; go on with resume=True")
-        raise
+    with _interrupt_later() as interrupted:
+        run.loop(progress, interrupted)
     return run.finish()
 
 
@@ -63,6 +65,27 @@ def read_log(output_dir: str | os.PathLike) -> dict[str, list[float]]:
     with open(Path(output_dir) / LOG, newline="") as file:
         rows = list(csv.DictReader(file))
     return {name: [float(row[name] or "nan") for row in rows] for name in COLUMNS}
+
+
+@contextmanager
+def _interrupt_later() -> Iterator[Callable[[], bool]]:
+    """Put off the first Ctrl-C, so that no step is saved half done; gives a function that says whether it came."""
+    came: list[int] = []
+
+    def remember(number: int, frame: Any) -> None:
+        if came:
+            signal.default_int_handler(number, frame)
+        came.append(number)
+
+    in_main_thread = threading.current_thread() is threading.main_thread()  # no other may set a handler, or needs one
+    if not in_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield lambda: False
+        return
+    signal.signal(signal.SIGINT, remember)
+    try:
+        yield lambda: bool(came)
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class _Run:
@@ -82,7 +105,7 @@ class _Run:
         resuming = self._check_folder(resume)
 
         with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it is
-            torch.manual_seed(config.seed)
+            torch.default_generator.manual_seed(config.seed)  # not torch.manual_seed: it would seed CUDA too
             model = config.model()
         model.to(memory_format=torch.channels_last)
         optimizer = _optimizer(model, config)
@@ -90,7 +113,7 @@ class _Run:
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.schedule = schedule
         self.step, self.seconds, self.log = 0, 0.0, []
-        self.bad_step = torch.tensor(-1, device=self.device)
+        self.tensorboard = _tensorboard(folder) if self.accelerator.is_main_process else None
         self.images = self._fixed_images()
         self.statistics_scale = self._statistics_scale()
         self.validation, self.validation_spectrum = self._validation_set()
@@ -100,7 +123,7 @@ class _Run:
             write_json(folder / CONFIG, config.as_dict())
 
     # --- the loop ----------------------------------------------------------------------------------------------------
-    def loop(self, progress: bool) -> None:
+    def loop(self, progress: bool, interrupted: Callable[[], bool]) -> None:
         config, main = self.config, self.accelerator.is_main_process
         begun = time.perf_counter() - self.seconds
         bar = tqdm(
@@ -112,36 +135,37 @@ class _Run:
             dynamic_ncols=True,
         )
         with bar:
-            for images in self.batches(self.step):
+            for images in itertools.islice(self.batches(self.step), config.steps - self.step):
                 terms = self.train_step(images)
                 self.step += 1
                 self.seconds = time.perf_counter() - begun
                 last = self.step == config.steps
                 if self.step % config.validate_every == 0 or last:
-                    self.check_finite()
+                    self.check_finite(self.step, *self.model.parameters())
                     row = self.record(terms)
                     bar.set_postfix_str(self._summary(row), refresh=False)
                 if self.step % config.checkpoint_every == 0 or last:
-                    self.check_finite()
                     self.save_checkpoint()
                 bar.update()
-                if last:
-                    break
+                if interrupted():
+                    self.save_checkpoint()
+                    self.say(f"stopped at step {self.step} of {config.steps}; go on with resume=True")
+                    raise KeyboardInterrupt
 
     def train_step(self, images: Tensor) -> dict[str, Tensor]:
         self.model.train()
         noise = torch.randn(len(images), self.config.latent_dim, generator=self.generator(self.step)).to(self.device)
         with self.accelerator.autocast():
             output = self.model(images.contiguous(memory_format=torch.channels_last), noise)
+        self.check_finite(self.step + 1, output.reconstruction)
         loss, terms = self.config.loss_at(self.step, statistics_scale=self.statistics_scale)(output, images)
+        self.check_finite(self.step + 1, loss)
         self.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(loss)
         if self.config.clip:
             self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip)
         self.optimizer.step()
         self.schedule.step()
-        bad = ~torch.isfinite(loss.detach()) & (self.bad_step < 0)
-        self.bad_step = torch.where(bad, self.step, self.bad_step)
         return terms | {"loss": loss.detach(), "output": output.reconstruction.detach(), "target": images}
 
     def batches(self, start: int) -> Iterator[Tensor]:
@@ -198,7 +222,9 @@ class _Run:
                 writer = csv.DictWriter(file, COLUMNS)
                 writer.writeheader()
                 writer.writerows(self.log)
-            _to_tensorboard(self.folder, row)
+            if self.tensorboard is not None:
+                for name in COLUMNS[1:]:
+                    self.tensorboard.add_scalar(name, row[name], self.step)
         return row
 
     def _summary(self, row: dict[str, float]) -> str:
@@ -207,11 +233,11 @@ class _Run:
             f"loss {row['loss']:.3g}, statistics error {row['validation_statistics_error']:.2e}, {speed:.0f} images/s"
         )
 
-    def check_finite(self) -> None:
-        """Stop if a loss was NaN or infinite since the run began; nothing is saved after that."""
-        if int(self.bad_step) >= 0:
+    def check_finite(self, step: int, *values: Tensor) -> None:
+        """Stop if what a step made is NaN or infinite; nothing is saved after that."""
+        if not all(bool(torch.isfinite(value).all()) for value in values):
             raise FloatingPointError(
-                f"the loss was not finite at step {int(self.bad_step)}; the last checkpoint is kept in {self.folder}. "
+                f"the loss or a weight was not finite at step {step}; the last checkpoint is kept in {self.folder}. "
                 f"Try a lower learning_rate (now {self.config.learning_rate:g}), "
                 f"a smaller alpha (now {self.config.alpha:g}), clip=1, or precision='no'"
             )
@@ -222,6 +248,7 @@ class _Run:
 
     # --- on disk -----------------------------------------------------------------------------------------------------
     def save_checkpoint(self) -> None:
+        self.check_finite(self.step, *self.model.parameters())
         if not self.accelerator.is_main_process:
             return
         state = {
@@ -235,8 +262,10 @@ class _Run:
         }
         if self.accelerator.scaler is not None:
             state["scaler"] = self.accelerator.scaler.state_dict()
+        content = io.BytesIO()  # in memory first: on a full disk torch.save says nothing of the disk
+        torch.save(state, content)
         with replacing(self.folder / CHECKPOINT) as temporary:
-            torch.save(state, temporary)
+            temporary.write_bytes(content.getbuffer())
 
     def load_checkpoint(self) -> None:
         path = self.folder / CHECKPOINT
@@ -265,7 +294,7 @@ class _Run:
 
     def finish(self) -> VAE:
         self.accelerator.wait_for_everyone()
-        model = self.accelerator.unwrap_model(self.model).eval()
+        model = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False).eval()
         if self.accelerator.is_main_process:
             model.save_pretrained(self.folder)
         return model
@@ -293,7 +322,9 @@ class _Run:
             yield lines.sample(min(500, n - 500 * index), seed=self.config.seed, split=split, index=index).images
 
     def _fixed_images(self) -> Tensor | None:
-        n = self.config.images
+        n, batch = self.config.images, self.config.batch_size * self.accelerator.num_processes
+        if n is not None and n < batch:
+            raise ValueError(f"expected at least {batch} images, a batch for each process, got {n}")
         return None if n is None else torch.cat([images.bool() for images in self._draw(n, "train")])
 
     def _statistics_scale(self) -> float:
@@ -322,13 +353,10 @@ def _schedule(optimizer: torch.optim.Optimizer, config: TrainingConfig) -> torch
     )
 
 
-def _to_tensorboard(folder: Path, row: dict[str, float]) -> None:
-    """Write a row for TensorBoard too, if it is installed."""
+def _tensorboard(folder: Path):
+    """A TensorBoard writer, or None where TensorBoard is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        return
-    with SummaryWriter(str(folder / "tensorboard")) as writer:
-        for name, value in row.items():
-            if name != "step":
-                writer.add_scalar(name, value, int(row["step"]))
+        return None
+    return SummaryWriter(str(folder / "tensorboard"))

@@ -1,0 +1,352 @@
+import json
+import os
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from microtutor.microstructures import LineImages
+from microtutor.models import DECODERS, ENCODERS, VAE, shipped_weights, vae
+from microtutor.models.networks import patch_side
+from microtutor.statistics import canonical_form
+
+TINY = {"size": 32, "channels": 4, "latent_dim": 3}
+
+
+def tiny(**changes):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return VAE(**TINY | changes).eval()
+
+
+def images(n=4, size=32):
+    return LineImages(size=size).sample(n).images
+
+
+# --- shapes ------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("size", [16, 32, 64, 112, 128, 224])
+@pytest.mark.parametrize("channels", [4, 8])
+def test_compact_networks(size, channels):
+    out = VAE(latent_dim=5, size=size, channels=channels)(images(2, size))
+    assert out.reconstruction.shape == (2, 1, size, size)
+    assert out.mean.shape == out.log_variance.shape == (2, 5)
+    assert 0 < out.reconstruction.min() <= out.reconstruction.max() < 1
+    assert patch_side(size) == (2 if size < 128 else 4)
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("frozen", [False, True])
+def test_resnet18(decoder, frozen):
+    network = VAE(encoder="resnet18", decoder=decoder, size=64, channels=8, frozen=frozen)
+    out = network.train()(images(2, 64))
+    assert out.reconstruction.shape == (2, 1, 64, 64)
+    out.reconstruction.mean().backward()
+    learning = {name for name, p in network.named_parameters() if p.grad is not None}
+    backbone = {name for name, _ in network.named_parameters() if name.startswith("encoder.backbone")}
+    assert backbone
+    assert learning.isdisjoint(backbone) if frozen else learning >= backbone
+    assert "encoder.to_colour.weight" in learning
+
+
+def test_paper_decoder_with_compact_encoder():
+    assert tiny(decoder="paper").decode(torch.zeros(2, 3)).shape == (2, 1, 32, 32)
+
+
+@pytest.mark.parametrize(("encoder", "least"), [("resnet18", 11e6), ("resnet50", 23e6), ("resnet152", 58e6)])
+def test_parameters_of_the_paper(encoder, least):
+    with torch.device("meta"):  # counted, not made
+        network = VAE(encoder=encoder, decoder="paper", frozen=True)
+    trainable = {name: p.numel() for name, p in network.named_parameters() if p.requires_grad}
+    assert sum(p.numel() for p in network.decoder.parameters()) == 1_085_021
+    assert sum(p.numel() for p in network.encoder.backbone.parameters()) > least
+    if encoder == "resnet152":
+        assert sum(trainable.values()) == 4_255_349
+    assert sum(p.numel() for p in network.decoder.coarse.parameters()) == 1_085_021 - 4  # 39 x 39 pixels, then 1 x 1
+    assert not any("backbone" in name for name in trainable)
+
+
+def test_paper_decoder_draws_39_pixels():
+    with torch.device("meta"):
+        assert VAE(decoder="paper").decoder.coarse(torch.zeros(2, 9)).shape == (2, 3, 39, 39)
+
+
+def test_all_names_can_be_built():
+    with torch.device("meta"):
+        for encoder in ENCODERS:
+            for decoder in DECODERS:
+                assert VAE(encoder=encoder, decoder=decoder).config["encoder"] == encoder
+
+
+def test_resnets_take_sizes_the_compact_networks_cannot():
+    assert VAE(encoder="resnet18", decoder="paper", size=50).eval()(images(1, 50)).reconstruction.shape[-1] == 50
+
+
+def test_pretrained_weights_come_from_torchvision(monkeypatch):
+    from torchvision import models
+
+    asked = []
+    plain = models.get_model
+    monkeypatch.setattr(models, "get_model", lambda name, weights: asked.append((name, weights)) or plain(name))
+    VAE(encoder="resnet18", size=64, pretrained=True)
+    VAE(encoder="resnet18", size=64)
+    assert asked == [("resnet18", "DEFAULT"), ("resnet18", None)]
+
+
+def test_pretrained_weights_without_internet(monkeypatch):
+    from torchvision import models
+
+    def offline(name, weights):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(models, "get_model", offline)
+    with pytest.raises(OSError, match=r"cannot download .* of resnet18 \(no route to host\); connect .*pretrained=False"):
+        VAE(encoder="resnet18", size=64, pretrained=True)
+
+
+# --- latents -----------------------------------------------------------------------------------------------------------
+def test_noise_is_drawn_in_training_and_left_out_in_evaluation():
+    network, x = tiny(), images()
+    mean, log_variance = network.encode(x)
+    out = network(x)
+    assert torch.equal(out.mean, mean)
+    assert torch.equal(out.reconstruction, network.decode(mean))
+    noise = torch.randn(4, 3, generator=torch.Generator().manual_seed(1))
+    wanted = network.decode(mean + noise * (0.5 * log_variance).exp())
+    torch.testing.assert_close(network(x, noise).reconstruction, wanted)
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        assert not torch.equal(network.train()(x).reconstruction, network(x).reconstruction)
+
+
+def test_log_variance_is_bounded():
+    network = tiny()
+    network.to_latent.bias.data[3:] = torch.tensor([-1e4, 0, 1e4])
+    low, _, high = network.encode(images(1))[1][0]
+    assert (low, high) == vae.LOG_VARIANCE_RANGE
+
+
+# --- reconstruct -------------------------------------------------------------------------------------------------------
+def test_reconstruct_is_decode_of_the_mean():
+    network, x = tiny(), images(5)
+    wanted = network.decode(network.encode(canonical_form(x))[0])
+    for batch_size in (2, 5, 64):
+        made = network.reconstruct(x, batch_size=batch_size)
+        torch.testing.assert_close(made, wanted, rtol=0, atol=1e-6)
+        assert not made.requires_grad
+    plain = tiny(gauge="none")
+    torch.testing.assert_close(plain.reconstruct(x), plain.decode(plain.encode(x)[0]), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("shift", [(5, 0), (0, -9), (13, 20)])
+def test_reconstruct_does_not_see_shifts_and_inversion(shift):
+    x = images()
+    moved = x.roll(shift, (-2, -1)).flip((-2, -1))
+    assert torch.equal(tiny().reconstruct(moved), tiny().reconstruct(x))
+    assert not torch.equal(tiny(gauge="none").reconstruct(moved), tiny(gauge="none").reconstruct(x))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_reconstruct_leaves_the_mode_as_it_was(training):
+    network = VAE(encoder="resnet18", size=32, channels=4).train(training)  # batch norm behaves differently in each
+    made = network.reconstruct(images())
+    assert network.training is training
+    assert all(module.training is training for module in network.modules())
+    assert torch.equal(made, network.eval().reconstruct(images()))
+
+
+def test_reconstruct_leaves_the_mode_after_an_error(monkeypatch):
+    network = tiny().train()
+    monkeypatch.setattr(network, "decode", lambda latents: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        network.reconstruct(images())
+    assert network.training
+
+
+@pytest.mark.gpu
+def test_reconstruct_on_a_gpu():
+    x = images()
+    made = tiny().cuda().reconstruct(x)
+    assert made.device.type == "cpu"
+    torch.testing.assert_close(made, tiny().reconstruct(x), rtol=0, atol=1e-2)
+
+
+# --- on disk -----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "changes", [{}, {"decoder": "paper", "gauge": "none"}, {"encoder": "resnet18", "frozen": True, "channels": 8}]
+)
+def test_round_trip(tmp_path, changes):
+    network = tiny(**changes)
+    network.save_pretrained(tmp_path / "weights")
+    assert sorted(os.listdir(tmp_path / "weights")) == ["config.json", "model.safetensors"]
+    loaded = VAE.from_pretrained(tmp_path / "weights")
+    assert not loaded.training
+    assert loaded.config == network.config
+    assert (loaded.gauge, loaded.size, loaded.latent_dim) == (network.gauge, 32, 3)
+    assert loaded.state_dict().keys() == network.state_dict().keys()
+    for name, value in network.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], value)
+    trainable = [p.requires_grad for p in network.parameters()]
+    assert [p.requires_grad for p in loaded.parameters()] == trainable
+    assert torch.equal(loaded.reconstruct(images()), network.reconstruct(images()))
+
+
+def test_round_trip_in_half_precision(tmp_path):
+    network = tiny(encoder="resnet18", channels=8)
+    network.save_pretrained(tmp_path, dtype=torch.float16)
+    stored = load_file(tmp_path / "model.safetensors")
+    assert {value.dtype for value in stored.values()} == {torch.float16, torch.int64}  # batch norm counts its batches
+    loaded = VAE.from_pretrained(str(tmp_path))
+    for name, value in network.state_dict().items():
+        found = loaded.state_dict()[name]
+        assert found.dtype == value.dtype
+        assert torch.equal(found, value.half().to(value.dtype))
+
+
+def test_saving_again_replaces(tmp_path):
+    tiny().save_pretrained(tmp_path)
+    tiny(channels=8).save_pretrained(tmp_path)
+    assert VAE.from_pretrained(tmp_path).config["channels"] == 8
+
+
+@pytest.fixture
+def folder(tmp_path):
+    tiny().save_pretrained(tmp_path)
+    return tmp_path
+
+
+def test_truncated_weights(folder):
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-1000])
+    with pytest.raises(ValueError, match=rf"the weights in {folder} are damaged \(.*\); copy or download them again"):
+        VAE.from_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("model.safetensors", b""),
+        ("model.safetensors", b"\xff" * 200),
+        ("config.json", b'{"latent_dim": 3,'),
+        ("config.json", b"\xff\xfe"),
+    ],
+)
+def test_damaged_files(folder, name, content):
+    (folder / name).write_bytes(content)
+    with pytest.raises(ValueError, match=rf"the weights in {folder} are damaged \(.*\); copy or download them again"):
+        VAE.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("changes", [{"channels": 8}, {"latent_dim": 4}, {"decoder": "paper"}, {"encoder": "resnet18"}])
+def test_weights_of_another_architecture(folder, changes):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | changes))
+    with pytest.raises(ValueError, match=rf"the weights in {folder} do not fit the network of its config.json: \w") as e:
+        VAE.from_pretrained(folder)
+    assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "null", "{}", '{"model_type": "bert"}', '{"latent_dim": 3, "encoder": "compact"}']
+)
+def test_configuration_of_something_else(folder, content):
+    (folder / "config.json").write_text(content)
+    with pytest.raises(ValueError, match=r"expected the configuration of a VAE in .*config.json, got"):
+        VAE.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_missing_file(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(FileNotFoundError, match=rf"expected {name} in {folder}; is it a folder written by save_pretra"):
+        VAE.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("name", ["lines", "./no/such/folder", "/no-folder/x", "a/b/c", "", ".", "../weights"])
+def test_unknown_name(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"expected "):
+        VAE.from_pretrained(name)
+
+
+def test_unknown_name_lists_the_known_ones():
+    with pytest.raises(FileNotFoundError, match=r"expected one of .*, a folder, or a hub id owner/name; got 'line'"):
+        VAE.from_pretrained("line")
+
+
+def test_hub(folder, monkeypatch):
+    asked = []
+    monkeypatch.setattr(vae, "snapshot_download", lambda name, **options: asked.append((name, options)) or folder)
+    assert VAE.from_pretrained("owner/name", revision="v1").latent_dim == 3
+    assert asked == [("owner/name", {"allow_patterns": ["config.json", "model.safetensors"], "revision": "v1"})]
+
+
+def test_hub_that_does_not_answer(monkeypatch):
+    def offline(name, **options):
+        raise ConnectionError("no internet")
+
+    monkeypatch.setattr(vae, "snapshot_download", offline)
+    with pytest.raises(FileNotFoundError, match=r"got 'owner/name', and the hub does not give it: ConnectionError"):
+        VAE.from_pretrained("owner/name")
+
+
+def test_a_file_in_place_of_the_folder(tmp_path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(OSError, match=r"cannot write .*taken.*; choose a folder with room"):
+        tiny().save_pretrained(tmp_path / "taken")
+
+
+@pytest.mark.parametrize("name", shipped_weights())
+def test_shipped_weights(name):
+    network = VAE.from_pretrained(name)
+    sample = LineImages(size=network.size).sample(2)
+    assert network.reconstruct(sample.images).shape == sample.images.shape
+
+
+# --- bad input ---------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"encoder": "resnet34"}, ValueError, "expected encoder to be one of compact, resnet18, .*, got 'resnet34'"),
+        ({"decoder": "big"}, ValueError, "expected decoder to be one of compact, paper, got 'big'"),
+        ({"gauge": "fixed"}, ValueError, "expected gauge to be one of canonical, none, got 'fixed'"),
+        ({"size": 100}, ValueError, "expected size as a multiple of 16 pixels, got 100; crop or resize to 96"),
+        ({"size": 200}, ValueError, "expected size as a multiple of 32 pixels, got 200; crop or resize to 192"),
+        ({"size": 3}, ValueError, "expected size as a multiple of 16 pixels, got 3; crop or resize to 16"),
+        ({"size": 64.0}, TypeError, "expected size as a whole number, got 64.0"),
+        ({"latent_dim": 0}, ValueError, "expected latent_dim of at least 1, got 0"),
+        ({"channels": 12}, ValueError, "expected channels below 8 or a multiple of 8, got 12"),
+    ],
+)
+def test_bad_networks(options, error, message):
+    with pytest.raises(error, match=message):
+        VAE(**options)
+
+
+@pytest.mark.parametrize("method", ["encode", "forward", "reconstruct"])
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        ("image.png", (TypeError, ValueError), "expected .*got 'image.png'"),
+        (torch.zeros(32, 32), ValueError, r"expected images of shape \(batch, 1, 32, 32\), got .*shape \(32, 32\)"),
+        (torch.zeros(2, 3, 32, 32), ValueError, r"expected images of shape \(batch, 1, 32, 32\), got"),
+        (torch.zeros(2, 1, 64, 64), ValueError, r"expected images of shape \(batch, 1, 32, 32\), got"),
+        (torch.zeros(0, 1, 32, 32), ValueError, "at least one"),
+        (torch.zeros(2, 1, 32, 32, dtype=torch.uint8), TypeError, "float"),
+    ],
+)
+def test_bad_images(method, value, error, message):
+    with pytest.raises(error, match=message):
+        getattr(tiny(), method)(value)
+
+
+def test_grey_values_and_nan_are_no_phase():
+    with pytest.raises(ValueError, match=r"values in \[0, 1\], got values in \[255, 255\]; divide by 255"):
+        tiny().reconstruct(torch.full((1, 1, 32, 32), 255.0))
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        tiny().reconstruct(torch.full((1, 1, 32, 32), torch.nan))
+
+
+@pytest.mark.parametrize("value", [[0.0, 0.0, 0.0], torch.zeros(3), torch.zeros(2, 4)])
+def test_bad_latents(value):
+    with pytest.raises(ValueError, match=r"expected latents of shape \(batch, 3\), got a (list|tensor of shape)"):
+        tiny().decode(value)

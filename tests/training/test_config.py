@@ -1,0 +1,120 @@
+import json
+
+import pytest
+import torch
+
+from microtutor.losses import WeightedLoss
+from microtutor.microstructures import LineImages
+from microtutor.training import PRESETS, TrainingConfig
+
+PAPER = PRESETS["paper"]
+
+
+def test_the_paper_preset_is_the_papers_recipe():
+    """arXiv 2402.11103, appendix A, and the configuration of its published code."""
+    assert (PAPER.encoder, PAPER.decoder, PAPER.pretrained, PAPER.frozen) == ("resnet152", "paper", True, True)
+    assert (PAPER.latent_dim, PAPER.size, PAPER.count) == (9, 224, (1, 4))
+    assert (PAPER.images, PAPER.validation_images) == (7000, 3000)
+    assert (PAPER.batch_size, PAPER.steps) == (32, 1500 * (7000 // 32))
+    assert (PAPER.optimizer, PAPER.learning_rate, PAPER.schedule, PAPER.clip) == ("adam", 1e-3, "halve", 0)
+    assert (PAPER.gauge, PAPER.warm_up, PAPER.normalise, PAPER.precision) == ("none", 0, True, "no")
+    for step in (0, PAPER.steps - 1):
+        loss = PAPER.loss_at(step, statistics_scale=2.0)  # f is divided by its largest value, so f^2 by its square
+        assert loss == WeightedLoss(alpha=0.25, beta=1.0, amplitude=0.0, data=0.0, soft_indicator=0.25)
+
+
+@pytest.mark.parametrize(("name", "size"), [("classroom", 64), ("laptop", 224), ("gpu", 224), ("paper", 224)])
+def test_presets(name, size):
+    preset = PRESETS[name]
+    assert preset.size == size
+    assert preset.lines() == LineImages(count=(1, 4), size=size)
+    with torch.device("meta"):
+        assert preset.replace(pretrained=False).model().size == size
+    assert preset.device == ("cuda" if name == "gpu" else "auto")
+    assert preset.data_share(preset.steps - 1) == 0  # each ends on the statistics alone
+    if name != "paper":
+        assert (preset.gauge, preset.data_share(0)) == ("canonical", 1)
+
+
+def test_data_share_falls_from_one_to_zero():
+    config = TrainingConfig(steps=100, warm_up=0.6)
+    shares = [config.data_share(step) for step in range(100)]
+    assert shares[0] == 1
+    assert shares[30] == pytest.approx(0.5)
+    assert shares[60:] == [0] * 40
+    assert all(a > b for a, b in zip(shares[:60], shares[1:61]))
+    assert {TrainingConfig(warm_up=0).data_share(step) for step in (0, 1, 1799)} == {0}
+    assert {TrainingConfig(loss="data").data_share(step) for step in (0, 1, 1799)} == {1}
+    assert TrainingConfig(steps=10, warm_up=1).data_share(9) == pytest.approx(0.1)
+
+
+def test_loss_at():
+    config = TrainingConfig(steps=10, warm_up=1, alpha=100, amplitude=10, beta=3, data=8, soft_indicator=0.5)
+    assert config.loss_at(0) == WeightedLoss(alpha=0, beta=3, amplitude=0, data=8, soft_indicator=0.5)
+    assert config.loss_at(5) == WeightedLoss(alpha=50, beta=3, amplitude=5, data=4, soft_indicator=0.5)
+    assert config.loss_at(5, statistics_scale=0.1).alpha == pytest.approx(5000)
+    assert config.replace(loss="data").loss_at(9) == WeightedLoss(alpha=0, beta=3, amplitude=0, data=8, soft_indicator=0.5)
+
+
+def test_model_has_what_the_configuration_says():
+    config = TrainingConfig(size=32, latent_dim=3, channels=4, decoder="paper", gauge="none")
+    assert config.model().config == {
+        "latent_dim": 3,
+        "encoder": "compact",
+        "decoder": "paper",
+        "size": 32,
+        "channels": 4,
+        "gauge": "none",
+        "frozen": False,
+    }
+
+
+def test_a_configuration_survives_json():
+    config = TrainingConfig(count=[3, 6], seed=4, images=100, soft_indicator=0.25)
+    assert config.count == (3, 6)
+    assert TrainingConfig(**json.loads(json.dumps(config.as_dict()))) == config
+
+
+def test_replace_checks_too():
+    assert PAPER.replace(steps=5) == PRESETS["paper"].replace(steps=5) != PAPER
+    with pytest.raises(ValueError, match="expected steps of at least 1, got 0"):
+        PAPER.replace(steps=0)
+
+
+@pytest.mark.parametrize(
+    ("choice", "error", "message"),
+    [
+        ({"loss": "pixels"}, ValueError, "expected loss to be one of statistics, data, got 'pixels'"),
+        ({"optimizer": "sgd"}, ValueError, "expected optimizer to be one of adamw, adam, got 'sgd'"),
+        ({"schedule": "cosine"}, ValueError, "expected schedule to be one of one-cycle, halve, got 'cosine'"),
+        ({"precision": "fp8"}, ValueError, "expected precision to be one of no, bf16, fp16, got 'fp8'"),
+        ({"steps": 0}, ValueError, "expected steps of at least 1, got 0"),
+        ({"batch_size": 2.5}, TypeError, "expected batch_size as a whole number, got 2.5"),
+        ({"validate_every": 0}, ValueError, "expected validate_every of at least 1"),
+        ({"validation_images": 0}, ValueError, "expected validation_images of at least 1"),
+        ({"checkpoint_every": -1}, ValueError, "expected checkpoint_every of at least 1"),
+        ({"images": 63}, ValueError, "expected at least batch_size=64 images, got 63"),
+        ({"alpha": -1.0}, ValueError, "expected alpha of at least 0, got -1.0"),
+        ({"beta": float("nan")}, ValueError, "expected beta of at least 0, got nan"),
+        ({"data": "much"}, TypeError, "expected data as a number, got 'much'"),
+        ({"learning_rate": 0}, ValueError, "expected a learning_rate above 0, got 0"),
+        ({"warm_up": 1.5}, ValueError, r"expected warm_up as a share of the steps in \[0, 1\], got 1.5"),
+        ({"seed": -1}, ValueError, "expected seed of at least 0, got -1"),
+        ({"seed": None}, TypeError, "expected seed as a whole number, got a NoneType"),
+        ({"count": 4}, TypeError, r"expected count as a pair \(fewest, most\), got 4"),
+        ({"count": (4, 1)}, ValueError, "fewest <= most"),
+        ({"size": 8}, ValueError, "expected size of at least 16, got 8"),
+        ({"encoder": "resnet34"}, ValueError, "expected encoder to be one of compact, .*, got 'resnet34'"),
+        ({"decoder": "deep"}, ValueError, "expected decoder to be one of compact, paper, got 'deep'"),
+        ({"gauge": "fixed"}, ValueError, "expected gauge to be one of canonical, none, got 'fixed'"),
+        ({"soft_indicator": 0.0}, ValueError, "expected soft_indicator as a width above 0, or None, got 0.0"),
+    ],
+)
+def test_bad_choices(choice, error, message):
+    with pytest.raises(error, match=message):
+        TrainingConfig(**choice)
+
+
+def test_unknown_choice():
+    with pytest.raises(TypeError, match="step_size"):
+        TrainingConfig(step_size=3)

@@ -1,0 +1,484 @@
+import csv
+import hashlib
+import math
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+
+from microtutor.microstructures import LineImages
+from microtutor.models import VAE
+from microtutor.statistics import canonical_form
+from microtutor.training import CHECKPOINT, LOG, PRESETS, TrainingConfig, loop, read_log, train
+
+TINY = TrainingConfig(
+    size=32,
+    channels=4,
+    latent_dim=3,
+    steps=7,
+    batch_size=4,
+    validate_every=3,
+    validation_images=6,
+    checkpoint_every=2,
+    device="cpu",
+)
+
+
+@pytest.fixture(autouse=True)
+def forget_accelerates_state():
+    yield
+    AcceleratorState._reset_state(True)
+
+
+def run(folder, resume=False, **changes):
+    return train(TINY.replace(**changes), folder, resume=resume, progress=False)
+
+
+def weights(vae):
+    return torch.cat([value.double().flatten() for value in vae.state_dict().values()])
+
+
+def checkpoint(folder):
+    return torch.load(folder / CHECKPOINT, weights_only=True)
+
+
+def without_times(log):
+    return {name: column for name, column in log.items() if name != "seconds"}
+
+
+def after_steps(monkeypatch, step, action):
+    """Do something once, in the middle of the optimisation of a step: weights changed, step not counted yet."""
+    plain = loop._Run.train_step
+
+    def train_step(self, images):
+        terms = plain(self, images)
+        if self.step + 1 == step:
+            monkeypatch.setattr(loop._Run, "train_step", plain)
+            action(self)
+        return terms
+
+    monkeypatch.setattr(loop._Run, "train_step", train_step)
+
+
+# --- one run -----------------------------------------------------------------------------------------------------------
+def test_a_run_writes_what_it_promises(tmp_path):
+    vae = run(tmp_path / "new" / "run")
+    names = {path.name for path in (tmp_path / "new" / "run").iterdir()}
+    assert names - {"tensorboard"} == {CHECKPOINT, LOG, "config.json", "model.safetensors", "training.json"}
+    assert not vae.training
+    assert vae.config["gauge"] == "canonical"
+    assert torch.equal(weights(VAE.from_pretrained(tmp_path / "new" / "run")), weights(vae))
+    state = checkpoint(tmp_path / "new" / "run")
+    assert state["step"] == 7
+    assert TrainingConfig(**state["config"]) == TINY
+
+
+def test_log(tmp_path):
+    run(tmp_path)
+    with open(tmp_path / LOG, newline="") as file:
+        assert next(csv.reader(file)) == list(loop.COLUMNS)
+    log = read_log(tmp_path)
+    assert tuple(log) == loop.COLUMNS
+    assert log["step"] == [3, 6, 7]
+    assert log["images"] == [12, 24, 28]
+    assert log["data_share"] == [TINY.data_share(step) for step in (2, 5, 6)]
+    assert log["seconds"] == sorted(log["seconds"])
+    for name in ("loss", "statistics_error", "kl", "validation_statistics_error"):
+        assert all(math.isfinite(value) and value > 0 for value in log[name])
+
+
+def test_the_logged_validation_error_is_that_of_held_out_images(tmp_path):
+    from microtutor.losses import StatisticsLoss
+
+    vae = run(tmp_path)
+    held_out = LineImages(size=32).sample(6, split="validation").images
+    error = StatisticsLoss()(vae.reconstruct(held_out), held_out).item()
+    assert read_log(tmp_path)["validation_statistics_error"][-1] == pytest.approx(error, rel=1e-4)
+
+
+def test_equal_seeds_give_equal_weights(tmp_path):
+    a, b, c = (run(tmp_path / name, seed=seed) for name, seed in (("a", 1), ("b", 1), ("c", 2)))
+    assert torch.equal(weights(a), weights(b))
+    assert without_times(read_log(tmp_path / "a")) == without_times(read_log(tmp_path / "b"))
+    assert not torch.equal(weights(a), weights(c))
+
+
+def test_random_numbers_of_the_caller_stay_as_they_are(tmp_path):
+    before = torch.random.get_rng_state(), np.random.get_state()[1], random.getstate()
+    run(tmp_path)
+    assert torch.equal(torch.random.get_rng_state(), before[0])
+    assert (np.random.get_state()[1] == before[1]).all()
+    assert random.getstate() == before[2]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_training_learns(tmp_path):
+    run(tmp_path, steps=60, validate_every=15, batch_size=16, channels=8, learning_rate=5e-3, warm_up=0.3)
+    errors = read_log(tmp_path)["validation_statistics_error"]
+    assert errors[-1] < 0.5 * errors[0]
+
+
+def test_progress_bar(tmp_path, capfd):
+    run(tmp_path / "silent")
+    assert capfd.readouterr() == ("", "")
+    train(TINY, tmp_path / "loud")
+    shown = capfd.readouterr().err
+    assert "7/7" in shown
+    assert "statistics error" in shown
+    assert "images/s" in shown
+
+
+def test_a_thread_other_than_the_main_one_can_train(tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(run, tmp_path).result().latent_dim == 3
+
+
+# --- options -----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("gauge", ["canonical", "none"])
+@pytest.mark.parametrize("images", [None, 11])
+def test_images_of_each_step(tmp_path, gauge, images):
+    run = loop._Run(TINY.replace(gauge=gauge, images=images), tmp_path, resume=False)
+    batches = run.batches(0)
+    seen = [next(batches) for _ in range(4)]
+    later = run.batches(3)
+    assert torch.equal(next(later), seen[3])  # a resumed run sees what the first would have seen
+    lines = LineImages(size=32)
+    if images is None:
+        drawn = [lines.sample(4, split="train", index=step).images for step in range(4)]
+        assert all(torch.equal(a, canonical_form(b) if gauge == "canonical" else b) for a, b in zip(seen, drawn))
+        return
+    fixed = lines.sample(11, split="train").images
+    fixed = {image.numpy().tobytes() for image in (canonical_form(fixed) if gauge == "canonical" else fixed)}
+    assert len(fixed) == 11
+    epochs = [[image.numpy().tobytes() for batch in seen[i : i + 2] for image in batch] for i in (0, 2)]
+    for epoch in epochs:  # two batches of 4 make an epoch of 11 images; each image at most once
+        assert len(set(epoch)) == 8
+        assert fixed.issuperset(epoch)
+    assert epochs[0] != epochs[1]
+
+
+def test_a_run_without_gauge_makes_a_model_without(tmp_path):
+    assert run(tmp_path, gauge="none").gauge == "none"
+
+
+def test_data_space_baseline(tmp_path, monkeypatch):
+    kinds = []
+    plain = loop._Run.train_step
+    monkeypatch.setattr(loop._Run, "train_step", lambda self, x: kinds.append(set(r := plain(self, x))) or r)
+    run(tmp_path, loss="data")
+    assert all(terms == {"data", "kl", "loss", "output", "target"} for terms in kinds)
+    assert read_log(tmp_path)["data_share"] == [1, 1, 1]
+
+
+def test_the_paper_recipe_runs(tmp_path):
+    small = {"encoder": "resnet18", "pretrained": False, "images": 64, "validation_images": 2, "steps": 2}
+    config = PRESETS["paper"].replace(**small, size=64, validate_every=1, device="cpu")
+    vae = train(config, tmp_path, progress=False)
+    assert vae.config["decoder"] == "paper"
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        fresh = config.model()
+    for (name, p), q in zip(fresh.named_parameters(), vae.parameters()):
+        assert p.requires_grad is q.requires_grad is ("backbone" not in name)
+        assert torch.equal(p, q) is not p.requires_grad or name.endswith(("0.bias", "3.bias"))
+
+
+def test_normalise_divides_by_the_largest_volume_fraction(tmp_path):
+    scale = loop._Run(TINY.replace(normalise=True), tmp_path / "a", resume=False).statistics_scale
+    images = [LineImages(size=32).sample(500, split="train", index=index).images for index in range(4)]
+    assert scale == pytest.approx(torch.cat(images).mean((-2, -1)).max().item() + 1e-6)
+    assert loop._Run(TINY, tmp_path / "b", resume=False).statistics_scale == 1
+
+
+@pytest.mark.parametrize("schedule", ["one-cycle", "halve"])
+def test_learning_rate(tmp_path, schedule):
+    run = loop._Run(TINY.replace(schedule=schedule, steps=20), tmp_path, resume=False)
+    rates, batches = [], run.batches(0)
+    for _ in range(20):
+        rates.append(run.schedule.get_last_lr()[0])
+        run.train_step(next(batches))
+        run.step += 1
+    if schedule == "halve":
+        assert rates == [2e-3] * 18 + [1e-3] * 2
+    else:
+        assert max(rates) == pytest.approx(2e-3, rel=0.05)
+        assert rates.index(max(rates)) in (1, 2)
+        assert rates[-1] < 1e-4
+
+
+def test_clip_limits_the_gradient(tmp_path):
+    for clip in (0.0, 1e-3):
+        run = loop._Run(TINY.replace(clip=clip), tmp_path / str(clip), resume=False)
+        run.train_step(next(run.batches(0)))
+        norm = torch.cat([p.grad.flatten() for p in run.model.parameters()]).norm()
+        assert (norm < 1.01e-3) if clip else (norm > 1e-2)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_mixed_precision_after_a_run_without(tmp_path, precision):
+    """Runs of one process may differ in precision; weights stay float32, and resuming works."""
+    plain = run(tmp_path / "plain")
+    mixed = run(tmp_path / "mixed", precision=precision)
+    assert {value.dtype for value in mixed.state_dict().values()} == {torch.float32}
+    assert not torch.equal(weights(plain), weights(mixed))
+    assert mixed.reconstruct(LineImages(size=32).sample(2).images).dtype == torch.float32
+    assert torch.equal(weights(run(tmp_path / "again", precision=precision)), weights(mixed))
+    assert torch.equal(weights(run(tmp_path / "plain again")), weights(plain))
+
+
+@pytest.mark.gpu
+def test_a_gpu_run_leaves_the_callers_random_numbers_alone(tmp_path):
+    before = torch.cuda.get_rng_state()
+    vae = run(tmp_path, device="cuda", precision="bf16")
+    assert torch.equal(torch.cuda.get_rng_state(), before)
+    assert next(vae.parameters()).is_cuda
+    assert run(tmp_path / "cpu").reconstruct(LineImages(size=32).sample(2).images).device.type == "cpu"
+
+
+# --- stopping and going on ---------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("changes", [{}, {"images": 9, "gauge": "none"}, {"optimizer": "adam", "schedule": "halve"}])
+def test_resume_ends_at_the_same_weights(tmp_path, monkeypatch, changes):
+    wanted = run(tmp_path / "whole", **changes)
+
+    def die(run):
+        raise MemoryError
+
+    after_steps(monkeypatch, 6, die)
+    with pytest.raises(MemoryError):
+        run(tmp_path / "parts", **changes)
+    assert checkpoint(tmp_path / "parts")["step"] == 4
+    found = run(tmp_path / "parts", resume=True, **changes)
+    assert torch.equal(weights(found), weights(wanted))
+    assert without_times(read_log(tmp_path / "parts")) == without_times(read_log(tmp_path / "whole"))
+
+
+def test_resume_of_a_finished_run_loads_it(tmp_path):
+    wanted = run(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    found = run(tmp_path, resume=True)
+    assert torch.equal(weights(found), weights(wanted))
+    assert (tmp_path / "model.safetensors").exists()
+
+
+def test_resume_of_nothing_starts(tmp_path):
+    assert torch.equal(weights(run(tmp_path / "a", resume=True)), weights(run(tmp_path / "b")))
+
+
+@pytest.mark.parametrize("step", [1, 3, 5, 7])
+def test_ctrl_c_ends_the_step_and_saves(tmp_path, monkeypatch, step, capsys):
+    wanted = run(tmp_path / "whole")
+    after_steps(monkeypatch, step, lambda run: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "parts")
+    assert f"stopped at step {step} of 7; go on with resume=True" in capsys.readouterr().out
+    assert checkpoint(tmp_path / "parts")["step"] == step
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert torch.equal(weights(run(tmp_path / "parts", resume=True)), weights(wanted))
+    assert without_times(read_log(tmp_path / "parts")) == without_times(read_log(tmp_path / "whole"))
+
+
+def test_a_second_ctrl_c_stops_at_once(tmp_path, monkeypatch):
+    wanted = run(tmp_path / "whole")
+
+    def twice(run):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    after_steps(monkeypatch, 3, twice)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "parts")
+    assert checkpoint(tmp_path / "parts")["step"] == 2
+    assert torch.equal(weights(run(tmp_path / "parts", resume=True)), weights(wanted))
+
+
+def test_an_interrupted_checkpoint_leaves_the_one_before(tmp_path, monkeypatch):
+    wanted = run(tmp_path / "whole")
+    plain = Path.write_bytes
+
+    def half(path, content):
+        plain(path, bytes(content)[:100])
+        raise KeyboardInterrupt
+
+    after_steps(monkeypatch, 3, lambda run: monkeypatch.setattr(Path, "write_bytes", half))
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "parts")
+    monkeypatch.undo()
+    assert checkpoint(tmp_path / "parts")["step"] == 2
+    assert not [path for path in (tmp_path / "parts").iterdir() if path.suffix == ".part"]
+    assert torch.equal(weights(run(tmp_path / "parts", resume=True)), weights(wanted))
+
+
+@pytest.mark.slow
+def test_killed_ten_times(tmp_path):
+    config = TINY.replace(steps=120, validate_every=40)
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["microtutor.training"])
+    start = {"target": train, "kwargs": {"resume": True, "progress": False}}
+    whole = processes.Process(**start, args=(config, tmp_path / "whole"))
+    whole.start()
+    whole.join()
+    assert whole.exitcode == 0
+    path, chance, kills = tmp_path / "parts" / CHECKPOINT, random.Random(0), 0
+    while True:
+        before = path.stat().st_mtime_ns if path.exists() else None
+        process = processes.Process(**start, args=(config, tmp_path / "parts"))
+        process.start()
+        while process.is_alive() and (not path.exists() or path.stat().st_mtime_ns == before):
+            time.sleep(0.002)
+        if kills == 10:
+            process.join()
+            break
+        process.join(chance.uniform(0, 0.1))
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL  # neither finished nor failed
+        kills += 1
+    assert process.exitcode == 0
+    assert torch.equal(weights(VAE.from_pretrained(path.parent)), weights(VAE.from_pretrained(tmp_path / "whole")))
+    assert without_times(read_log(path.parent)) == without_times(read_log(tmp_path / "whole"))
+
+
+@pytest.mark.slow
+def test_two_processes(tmp_path):
+    """torchrun with gloo: both end at the same weights, one of them writes, and the run can be resumed."""
+    script = tmp_path / "script.py"
+    script.write_text(f"""
+import hashlib, os, sys
+import torch
+from microtutor.training import TrainingConfig, train
+
+config = TrainingConfig(**{TINY.as_dict()!r}).replace(images=17)
+vae = train(config, sys.argv[1], resume=True, progress=False)
+whole = b"".join(value.numpy().tobytes() for value in vae.state_dict().values())
+with open(os.path.join(sys.argv[2], os.environ["RANK"]), "w") as file:
+    file.write(hashlib.sha256(whole).hexdigest())
+""")
+
+    def torchrun(folder, ranks):
+        ranks.mkdir()
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+        done = subprocess.run([*command, script, folder, ranks], env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        first, second = (file.read_text() for file in sorted(ranks.iterdir()))
+        assert first == second
+        return first
+
+    found = torchrun(tmp_path / "whole", tmp_path / "ranks")
+    saved = VAE.from_pretrained(tmp_path / "whole").state_dict().values()
+    assert hashlib.sha256(b"".join(value.numpy().tobytes() for value in saved)).hexdigest() == found
+    assert read_log(tmp_path / "whole")["images"] == [24, 48, 56]
+    assert torchrun(tmp_path / "whole", tmp_path / "again") == found
+
+
+# --- what can go wrong -------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("warm_up", [0.0, 1.0])
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, monkeypatch, warm_up):
+    def spoil(run):
+        next(run.model.parameters()).data.fill_(torch.nan)
+
+    after_steps(monkeypatch, 4, spoil)
+    with pytest.raises(FloatingPointError) as e:
+        run(tmp_path, warm_up=warm_up, checkpoint_every=3)
+    assert str(e.value).startswith("the loss or a weight was not finite at step 5; the last checkpoint is kept in")
+    assert "Try a lower learning_rate (now 0.002), a smaller alpha (now 2000), clip=1, or precision='no'" in str(e.value)
+    state = checkpoint(tmp_path)
+    assert state["step"] == 3
+    assert all(torch.isfinite(value).all() for value in state["model"].values())
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path, monkeypatch):
+    """The loss of the step was fine, its update was not: the checkpoint of that step must not replace the good one."""
+    after_steps(monkeypatch, 4, lambda run: next(run.model.parameters()).data.fill_(torch.nan))
+    with pytest.raises(FloatingPointError, match="not finite at step 4"):
+        run(tmp_path)
+    assert checkpoint(tmp_path)["step"] == 2
+
+
+def test_ctrl_c_does_not_save_weights_that_are_not_finite(tmp_path, monkeypatch):
+    def spoil_and_stop(run):
+        next(run.model.parameters()).data.fill_(torch.nan)
+        signal.raise_signal(signal.SIGINT)
+
+    after_steps(monkeypatch, 5, spoil_and_stop)
+    with pytest.raises(FloatingPointError, match="not finite at step 5"):
+        run(tmp_path)
+    assert checkpoint(tmp_path)["step"] == 4
+
+
+@pytest.mark.parametrize("changes", [{"learning_rate": 1e30, "clip": 0.0}, {"beta": 1e38, "learning_rate": 1.0}])
+def test_training_that_diverges(tmp_path, changes):
+    with pytest.raises(FloatingPointError, match=r"not finite at step \d"):
+        run(tmp_path, **changes)
+
+
+def test_a_folder_with_a_run_is_not_overwritten(tmp_path):
+    run(tmp_path)
+    before = (tmp_path / CHECKPOINT).read_bytes()
+    with pytest.raises(FileExistsError, match=r"already holds a run; pass resume=True to go on, or choose another folder"):
+        run(tmp_path, seed=1)
+    assert (tmp_path / CHECKPOINT).read_bytes() == before
+
+
+def test_resume_with_a_changed_configuration(tmp_path):
+    run(tmp_path)
+    before = (tmp_path / "training.json").read_text()
+    with pytest.raises(ValueError, match=r"cannot resume .* with a changed configuration: ") as e:
+        run(tmp_path, resume=True, steps=9, alpha=3.0)
+    assert "alpha=3.0 (was 2000.0), steps=9 (was 7); use the old values, or another output folder" in str(e.value)
+    assert (tmp_path / "training.json").read_text() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", None])
+def test_resume_from_a_damaged_checkpoint(tmp_path, content):
+    run(tmp_path)
+    path = tmp_path / CHECKPOINT
+    path.write_bytes(path.read_bytes()[:-500] if content is None else content)
+    with pytest.raises(ValueError, match=rf"{path} is no readable checkpoint \(.*\); delete it to start anew"):
+        run(tmp_path, resume=True)
+
+
+def test_resume_from_something_else(tmp_path):
+    torch.save({"weights": torch.zeros(3)}, tmp_path / CHECKPOINT)
+    with pytest.raises(ValueError, match=r"is no readable checkpoint \(.*\); delete it to start anew"):
+        run(tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("inside", ["", "deeper"])
+def test_a_file_in_place_of_the_folder(tmp_path, inside):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(OSError, match=r"cannot write .*taken.*; choose a folder with room that you may write to"):
+        run(tmp_path / "taken" / inside)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"size": 40}, "expected size as a multiple of 16 pixels, got 40; crop or resize to 32"),
+        ({"device": "gpu"}, "expected a device such as 'auto', 'cpu', 'cuda' or 'mps', got 'gpu'"),
+    ],
+)
+def test_bad_configurations_leave_no_run_behind(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path, **changes)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_no_cuda(tmp_path):
+    with pytest.raises(ValueError, match=r"device 'cuda' is not to be had here; use device='auto' or 'cpu'"):
+        run(tmp_path, device="cuda")
+    with pytest.raises(ValueError, match="device 'cuda' is not"):
+        train(PRESETS["gpu"], tmp_path)
