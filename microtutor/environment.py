@@ -27,7 +27,7 @@ def find_device(device: str | torch.device = "auto") -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         found = torch.device(device)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise ValueError(f"expected a device such as 'auto', 'cpu', 'cuda' or 'mps', got {device!r}") from error
     there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available, "cpu": lambda: True}
     if not there.get(found.type, lambda: False)():

@@ -11,7 +11,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
-from microtutor.checks import check_phase, check_same_shape
+from microtutor.checks import check_phase, check_same_shape, describe
 from microtutor.losses import StatisticsLoss
 from microtutor.microstructures import PAPER_SIZE, LineSample
 from microtutor.models import VAE
@@ -109,6 +109,9 @@ def evaluate_reconstructions(reconstruction: Tensor, sample: LineSample) -> Eval
     binary = (made > THRESHOLD).float()
     loss = StatisticsLoss("none")
     fraction = volume_fraction(originals)[:, 0]
+    if not bool((fraction > 0).all()):
+        empty = int((fraction == 0).sum())
+        raise ValueError(f"expected images with a volume fraction above 0, got {empty} without it; leave them out")
     per_image = {
         "statistics_error": _in_parts(loss, made, originals)[:, 0],
         "thresholded_statistics_error": _in_parts(loss, binary, originals)[:, 0],
@@ -150,7 +153,7 @@ def find_vertical(images: Tensor) -> Tensor:
     >>> find_vertical(image)
     tensor([True])
     """
-    m = check_phase(images)[:, 0]
+    m = _without_channel(images)
     return m.sum(-2).square().sum(-1) > m.sum(-1).square().sum(-1)
 
 
@@ -168,7 +171,7 @@ def count_lines(images: Tensor) -> Tensor:
     >>> count_lines(image)
     tensor([2])
     """
-    m = (check_phase(images)[:, 0] > THRESHOLD).cpu().numpy()
+    m = (_without_channel(images) > THRESHOLD).cpu().numpy()
     n, height, width = m.shape
     connected = np.zeros((3, 3, 3), dtype=bool)
     connected[1] = [[0, 1, 0], [1, 1, 1], [0, 1, 0]]
@@ -206,6 +209,13 @@ def aligned_data_error(a: Tensor, b: Tensor) -> Tensor:
         cross_correlation(a, b).amax((-2, -1)), cross_correlation(a.flip((-2, -1)), b).amax((-2, -1))
     )
     return (a.square().mean((-2, -1)) + b.square().mean((-2, -1)) - 2 * overlap).clamp_min(0)
+
+
+def _without_channel(images: Tensor) -> Tensor:
+    m = check_phase(images)
+    if m.ndim != 4 or m.shape[1] != 1:
+        raise ValueError(f"expected images of shape (n, 1, height, width), got {describe(m)}")
+    return m[:, 0]
 
 
 def _in_parts(function, a: Tensor, b: Tensor, batch_size: int = 64) -> Tensor:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 from torch import Tensor
 
-from microtutor.checks import check_field, check_phase
+from microtutor.checks import check_field, check_phase, check_same_shape, describe
 from microtutor.evaluation import PAPER, Evaluation
 from microtutor.statistics import autocorrelation
 
@@ -73,6 +73,8 @@ def draw_statistics(
         vmax: value of the brightest colour; the largest value of f by default.
     """
     f = check_field(f, name="statistics").detach().cpu()
+    if f.ndim != 2:
+        raise ValueError(f"expected the statistics of one image, shape (height, width), got {describe(f)}")
     f = f if centred else torch.fft.fftshift(f, dim=(-2, -1))
     height, width = f.shape
     extent = (-(width // 2) - 0.5, width - width // 2 - 0.5, height - height // 2 - 0.5, -(height // 2) - 0.5)
@@ -107,6 +109,7 @@ def show_pairs(originals: Tensor, reconstructions: Tensor, *, side: float = 1.35
     Args:
         originals, reconstructions: (n, 1, H, W) in [0, 1].
     """
+    check_same_shape(originals, reconstructions, ("the originals", "the reconstructions"))
     n = len(originals)
     figure, axes = plt.subplots(4, n, figsize=(side * n + 0.4, side * 4), squeeze=False, layout="constrained")
     labels = ("original", "its statistics", "reconstruction", "its statistics")
@@ -133,13 +136,15 @@ def show_error_distributions(evaluations: Mapping[str, Evaluation]) -> Figure:
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
     errors = {name: e.per_image["statistics_error"].cpu().numpy() for name, e in evaluations.items()}
-    smallest = max(min(float(e[e > 0].min()) for e in errors.values() if (e > 0).any()), 1e-10)
-    largest = max(float(e.max()) for e in errors.values())
+    differences = {n: 100 * e.per_image["volume_fraction_difference"].cpu().numpy() for n, e in evaluations.items()}
+    smallest = max(min((float(e[e > 0].min()) for e in errors.values() if (e > 0).any()), default=0), 1e-10)
+    largest = max(smallest, *(float(e.max()) for e in errors.values()))
     bins = np.geomspace(smallest * 0.9, largest * 1.1, 30)
-    for (name, evaluation), colour in zip(evaluations.items(), COLOURS):
-        left.hist(errors[name], bins=bins, histtype="step", linewidth=1.8, color=colour, label=name)
-        difference = 100 * evaluation.per_image["volume_fraction_difference"].cpu().numpy()
-        right.hist(difference, bins=np.linspace(0, 40, 30), histtype="step", linewidth=1.8, color=colour, label=name)
+    percents = np.linspace(0, max(40, *(float(d.max()) for d in differences.values())), 30)
+    for name, colour in zip(evaluations, COLOURS):
+        style = {"histtype": "step", "linewidth": 1.8, "color": colour, "label": name}
+        left.hist(errors[name].clip(smallest), bins=bins, **style)  # no error at all counts as the smallest
+        right.hist(differences[name], bins=percents, **style)
     paper = PAPER[next(iter(evaluations.values())).data_set]
     left.axvline(paper["statistics_error_mean"], **PAPER_STYLE, label="paper, mean")
     if "volume_fraction_difference" in paper:

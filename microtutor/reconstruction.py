@@ -50,7 +50,7 @@ def reconstruct(
     noise = torch.randn(f.shape, generator=seeded_generator(check_count(seed, name="seed", minimum=0)))
     logits = (noise.to(f.device) + torch.logit(fraction)).requires_grad_()
     loss, spectrum = StatisticsLoss("none"), rfft2(f).real
-    scale = f.square().mean((-2, -1))
+    scale = f.square().mean((-2, -1)).clamp_min(1e-12)  # an empty image has no statistics to scale by
     optimizer = torch.optim.Adam([logits], lr=learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     with tqdm(total=steps, unit="step", disable=not progress) as bar:

@@ -25,9 +25,14 @@ def test_the_file_appears_when_the_block_ends_well(tmp_path):
 def test_an_interruption_leaves_the_old_file_and_nothing_else(tmp_path, error):
     target = tmp_path / "file.txt"
     target.write_text("old")
-    with pytest.raises(error), replacing(target) as temporary:
-        temporary.write_text("half of")
-        raise error
+
+    def write():
+        with replacing(target) as temporary:
+            temporary.write_text("half of")
+            raise error
+
+    with pytest.raises(error):
+        write()
     assert target.read_text() == "old"
     assert names(tmp_path) == ["file.txt"]
 

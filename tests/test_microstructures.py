@@ -35,7 +35,7 @@ def test_the_rules_of_the_paper(count, size, length, thickness, distance):
     lengths, thicknesses, clipped, starts, centres = [], [], [], [], []
     for lines, drawn in zip(measure(sample), sample.count.tolist()):
         assert len(lines) == drawn
-        inside = [[*line, (line[1][0] + line[1][1]) // 2] for line in lines if 0 < line[1][0] and line[1][1] < size]
+        inside = [[*line, (line[1][0] + line[1][1]) // 2] for line in lines if line[1][0] > 0 and line[1][1] < size]
         for a, b in itertools.combinations(inside, 2):
             overlap = a[0][0] <= b[0][1] and b[0][0] <= a[0][1]
             assert not overlap or abs(a[2] - b[2]) >= distance
@@ -224,7 +224,7 @@ def test_arrays_that_are_no_image(tmp_path, array, options, message):
 
 
 def test_files_that_are_no_image(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no file .*missing.png"):
+    with pytest.raises(FileNotFoundError, match=r"no file .*missing.png"):
         load_phase(tmp_path / "missing.png")
     (tmp_path / "text.png").write_text("text")
     with pytest.raises(ValueError, match=r"text.png is no image that can be read; use .png, .tif or .npy"):

@@ -98,6 +98,8 @@ class _Run:
     def __init__(self, config: TrainingConfig, folder: Path, *, resume: bool):
         self.config, self.folder = config, folder
         device = find_device(config.device)
+        if config.precision == "fp16" and device.type == "cpu":
+            raise ValueError("precision='fp16' needs a GPU; on the CPU use precision='bf16' or 'no'")
         if not torch.distributed.is_initialized():
             AcceleratorState._reset_state(True)  # accelerate keeps the last run's precision and device otherwise
         self.accelerator = Accelerator(mixed_precision=config.precision, cpu=device.type == "cpu")
@@ -271,14 +273,13 @@ class _Run:
         path = self.folder / CHECKPOINT
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
+            theirs = state["config"]
         except Exception as error:
             raise ValueError(
                 f"{path} is no readable checkpoint ({type(error).__name__}); delete it to start anew"
             ) from error
         mine = self.config.as_dict()
-        changed = [
-            f"{k}={mine[k]!r} (was {state['config'].get(k)!r})" for k in mine if mine[k] != state["config"].get(k)
-        ]
+        changed = [f"{k}={mine[k]!r} (was {theirs.get(k)!r})" for k in mine if mine[k] != theirs.get(k)]
         changed = [text for text in changed if not text.startswith("device=")]
         if changed:
             raise ValueError(
@@ -348,8 +349,10 @@ def _optimizer(model: torch.nn.Module, config: TrainingConfig) -> torch.optim.Op
 def _schedule(optimizer: torch.optim.Optimizer, config: TrainingConfig) -> torch.optim.lr_scheduler.LRScheduler:
     if config.schedule == "halve":
         return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5 if step >= 0.9 * config.steps else 1.0)
+    total = config.steps + 1
+    rise = max(0.1, 2 / total)  # at least one step
     return torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.learning_rate, total_steps=config.steps + 1, pct_start=0.1, cycle_momentum=False
+        optimizer, config.learning_rate, total_steps=total, pct_start=rise, cycle_momentum=False
     )
 
 

@@ -23,7 +23,7 @@ def images(n=4, size=32):
     return LineImages(size=size).sample(n).images
 
 
-# --- shapes ------------------------------------------------------------------------------------------------------------
+# --- shapes -----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("size", [16, 32, 64, 112, 128, 224])
 @pytest.mark.parametrize("channels", [4, 8])
 def test_compact_networks(size, channels):
@@ -99,11 +99,13 @@ def test_pretrained_weights_without_internet(monkeypatch):
         raise OSError("no route to host")
 
     monkeypatch.setattr(models, "get_model", offline)
-    with pytest.raises(OSError, match=r"cannot download .* of resnet18 \(no route to host\); connect .*pretrained=False"):
+    with pytest.raises(
+        OSError, match=r"cannot download .* of resnet18 \(no route to host\); connect .*pretrained=False"
+    ):
         VAE(encoder="resnet18", size=64, pretrained=True)
 
 
-# --- latents -----------------------------------------------------------------------------------------------------------
+# --- latents ----------------------------------------------------------------------------------------------------------
 def test_noise_is_drawn_in_training_and_left_out_in_evaluation():
     network, x = tiny(), images()
     mean, log_variance = network.encode(x)
@@ -125,7 +127,7 @@ def test_log_variance_is_bounded():
     assert (low, high) == vae.LOG_VARIANCE_RANGE
 
 
-# --- reconstruct -------------------------------------------------------------------------------------------------------
+# --- reconstruct ------------------------------------------------------------------------------------------------------
 def test_reconstruct_is_decode_of_the_mean():
     network, x = tiny(), images(5)
     wanted = network.decode(network.encode(canonical_form(x))[0])
@@ -170,7 +172,7 @@ def test_reconstruct_on_a_gpu():
     torch.testing.assert_close(made, tiny().reconstruct(x), rtol=0, atol=1e-2)
 
 
-# --- on disk -----------------------------------------------------------------------------------------------------------
+# --- on disk ----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "changes", [{}, {"decoder": "paper", "gauge": "none"}, {"encoder": "resnet18", "frozen": True, "channels": 8}]
 )
@@ -240,7 +242,9 @@ def test_damaged_files(folder, name, content):
 def test_weights_of_another_architecture(folder, changes):
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | changes))
-    with pytest.raises(ValueError, match=rf"the weights in {folder} do not fit the network of its config.json: \w") as e:
+    with pytest.raises(
+        ValueError, match=rf"the weights in {folder} do not fit the network of its config.json: \w"
+    ) as e:
         VAE.from_pretrained(folder)
     assert "\n" not in str(e.value)
 
@@ -302,7 +306,7 @@ def test_shipped_weights(name):
     assert network.reconstruct(sample.images).shape == sample.images.shape
 
 
-# --- bad input ---------------------------------------------------------------------------------------------------------
+# --- bad input --------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [

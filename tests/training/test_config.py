@@ -1,3 +1,4 @@
+import itertools
 import json
 
 import pytest
@@ -42,7 +43,7 @@ def test_data_share_falls_from_one_to_zero():
     assert shares[0] == 1
     assert shares[30] == pytest.approx(0.5)
     assert shares[60:] == [0] * 40
-    assert all(a > b for a, b in zip(shares[:60], shares[1:61]))
+    assert all(a > b for a, b in itertools.pairwise(shares[:61]))
     assert {TrainingConfig(warm_up=0).data_share(step) for step in (0, 1, 1799)} == {0}
     assert {TrainingConfig(loss="data").data_share(step) for step in (0, 1, 1799)} == {1}
     assert TrainingConfig(steps=10, warm_up=1).data_share(9) == pytest.approx(0.1)
@@ -53,7 +54,9 @@ def test_loss_at():
     assert config.loss_at(0) == WeightedLoss(alpha=0, beta=3, amplitude=0, data=8, soft_indicator=0.5)
     assert config.loss_at(5) == WeightedLoss(alpha=50, beta=3, amplitude=5, data=4, soft_indicator=0.5)
     assert config.loss_at(5, statistics_scale=0.1).alpha == pytest.approx(5000)
-    assert config.replace(loss="data").loss_at(9) == WeightedLoss(alpha=0, beta=3, amplitude=0, data=8, soft_indicator=0.5)
+    assert config.replace(loss="data").loss_at(9) == WeightedLoss(
+        alpha=0, beta=3, amplitude=0, data=8, soft_indicator=0.5
+    )
 
 
 def test_model_has_what_the_configuration_says():

@@ -1,0 +1,128 @@
+"""What importing the package does, and which module may import which."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import microtutor
+
+PACKAGE = Path(microtutor.__file__).parent
+ROAD = [
+    "checks",
+    "files",
+    "environment",
+    "microstructures",
+    "statistics.correlations",
+    "statistics.canonical",
+    "statistics",
+    "losses",
+    "reconstruction",
+    "models.networks",
+    "models.vae",
+    "models",
+    "training.config",
+    "training.loop",
+    "training",
+    "evaluation",
+    "plotting",
+    "widgets",
+    "records",
+    "cli",
+]
+DRAWING = {"plotting", "widgets"}
+
+
+def source_of(module):
+    path = PACKAGE.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def imports(module, *, everywhere=True):
+    """Names of the modules that a module imports; everywhere=False leaves out imports inside functions."""
+    tree = ast.parse(source_of(module).read_text())
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    later = {child for function in functions for child in ast.walk(function)}
+    found = set()
+    for node in ast.walk(tree):
+        if node in later and not everywhere:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: write imports in full"
+            parts = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {p if p.removeprefix("microtutor.") in ROAD else node.module for p in parts}
+    return found
+
+
+def test_every_module_has_its_place_on_the_road():
+    files = {path.relative_to(PACKAGE).with_suffix("") for path in PACKAGE.rglob("*.py")} - {Path("__init__")}
+    assert {".".join(path.parts).removesuffix(".__init__") for path in files} == set(ROAD)
+
+
+@pytest.mark.parametrize("module", ROAD)
+def test_modules_import_only_what_lies_before_them(module):
+    mine = {name.removeprefix("microtutor.") for name in imports(module) if name.startswith("microtutor.")}
+    assert mine <= set(ROAD[: ROAD.index(module)])
+
+
+@pytest.mark.parametrize("module", ROAD)
+def test_only_the_drawing_modules_import_matplotlib_and_widgets(module):
+    libraries = {name.split(".")[0] for name in imports(module)}
+    assert module in DRAWING or not libraries & {"matplotlib", "ipywidgets"}
+    assert "torchvision" not in {name.split(".")[0] for name in imports(module, everywhere=False)}
+
+
+IMPORT_ALL = """
+import importlib, logging, os, random, signal, sys, warnings
+import accelerate, huggingface_hub, numpy, safetensors.torch, scipy.ndimage, scipy.sparse.csgraph, torch, tqdm, typer
+
+def state():
+    return {
+        "warning filters": list(warnings.filters),
+        "environment": dict(os.environ),
+        "working folder": os.getcwd(),
+        "search path": list(sys.path),
+        "Ctrl-C": signal.getsignal(signal.SIGINT),
+        "exception hook": sys.excepthook,
+        "logging": (logging.root.level, list(logging.root.handlers)),
+        "random": (random.getstate(), str(numpy.random.get_state()), torch.random.get_rng_state().tolist()),
+        "torch": (
+            torch.get_default_dtype(),
+            torch.get_num_threads(),
+            torch.is_grad_enabled(),
+            torch.are_deterministic_algorithms_enabled(),
+            torch.get_float32_matmul_precision(),
+            torch.backends.cudnn.benchmark,
+            torch.backends.cuda.matmul.allow_tf32,
+            str(torch.get_default_device()),
+        ),
+    }
+
+before = state()
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+    after = state()
+    changed = {key for key in before if before[key] != after[key]}
+    assert not changed, f"importing {name} changes {changed}"
+    heavy = {"torchvision", "matplotlib", "ipywidgets", "IPython", "sklearn"} & set(sys.modules)
+    assert not heavy, f"importing {name} imports {heavy}"
+"""
+
+
+def test_importing_changes_nothing_and_stays_light():
+    names = ["microtutor", *(f"microtutor.{module}" for module in ROAD if module not in DRAWING)]
+    done = subprocess.run([sys.executable, "-c", IMPORT_ALL, *names], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == done.stderr == ""
+
+
+def test_public_names():
+    for module in ROAD:
+        loaded = __import__(f"microtutor.{module}", fromlist=["x"])
+        for name in getattr(loaded, "__all__", []):
+            assert hasattr(loaded, name), f"{module} has no {name}"
+    assert set(microtutor.__all__) <= set(dir(microtutor))

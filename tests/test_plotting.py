@@ -1,0 +1,149 @@
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+
+from microtutor import plotting
+from microtutor.evaluation import evaluate_reconstructions
+from microtutor.microstructures import LineImages
+from microtutor.statistics import autocorrelation, canonical_form
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def drawn(ax):
+    return ax.images[0].get_array()
+
+
+def three():
+    return LineImages(size=32).sample(3).images
+
+
+# --- images and statistics --------------------------------------------------------------------------------------------
+def test_show_images():
+    images = three()
+    figure = plotting.show_images(images, ["a", "b", "c"], columns=2)
+    assert [ax.get_title() for ax in figure.axes] == ["a", "b", "c"]  # the fourth place is left empty
+    for ax, image in zip(figure.axes, images[:, 0]):
+        assert np.array_equal(drawn(ax), image)
+        assert ax.images[0].get_cmap().name == "gray_r"  # the phase black on white
+        assert ax.images[0].get_clim() == (0, 1)
+    assert len(plotting.show_images(images.requires_grad_()).axes) == 3
+    assert len(plotting.show_images(images[0, 0]).axes) == 1
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (7, 10), (9, 4)])
+@pytest.mark.parametrize("centred", [False, True])
+def test_show_statistics_has_zero_shift_at_zero(shape, centred):
+    m = torch.zeros(shape)
+    m[1, 1] = m[2, 3] = 1
+    figure = plotting.show_statistics(autocorrelation(m, centred=centred), "title", centred=centred)
+    ax, bar = figure.axes
+    assert ax.get_title() == "title"
+    assert bar.get_ylabel() == "probability f(r)"
+    found = drawn(ax)
+    left, right, bottom, top = ax.images[0].get_extent()
+    assert (right - left, bottom - top) == shape[::-1]
+    for row, column in np.ndindex(shape):
+        shift = round(top + row + 0.5), round(left + column + 0.5)
+        assert found[row, column] == pytest.approx(autocorrelation(m)[shift].item())
+
+
+def test_draw_statistics_without_colour_bar():
+    figure, ax = plt.subplots()
+    plotting.draw_statistics(ax, autocorrelation(torch.eye(4)), vmax=0.5, colorbar=False)
+    assert len(figure.axes) == 1
+    assert ax.images[0].get_clim() == (0, 0.5)
+
+
+def test_show_pairs():
+    originals = three()
+    made = canonical_form(originals)
+    axes = np.array(plotting.show_pairs(originals, made).axes).reshape(4, 3)
+    for i in range(3):
+        assert np.array_equal(drawn(axes[0, i]), originals[i, 0])
+        assert np.array_equal(drawn(axes[2, i]), made[i, 0])
+        np.testing.assert_allclose(drawn(axes[1, i]), autocorrelation(originals[i, 0], centred=True))
+        np.testing.assert_allclose(drawn(axes[3, i]), drawn(axes[1, i]), atol=1e-6)
+        assert axes[1, i].images[0].get_clim() == axes[3, i].images[0].get_clim()
+    assert [ax.get_ylabel() for ax in axes[:, 0]] == ["original", "its statistics", "reconstruction", "its statistics"]
+
+
+@pytest.mark.parametrize(
+    ("draw", "error", "message"),
+    [
+        (lambda: plotting.show_images([[0.0]]), TypeError, "as a torch tensor, got a list"),
+        (lambda: plotting.show_images(torch.full((4, 4), 255.0)), ValueError, r"values in \[0, 1\], got values in"),
+        (lambda: plotting.show_statistics(torch.zeros(1, 4, 4)), ValueError, r"of one image, shape \(height, width\)"),
+        (lambda: plotting.show_pairs(three(), three()[:2]), ValueError, "the originals and the reconstructions of the"),
+    ],
+)
+def test_bad_input(draw, error, message):
+    with pytest.raises(error, match=message):
+        draw()
+
+
+# --- runs -------------------------------------------------------------------------------------------------------------
+def an_evaluation(make, count=(1, 4)):
+    sample = LineImages(count=count, size=32).sample(30)
+    return evaluate_reconstructions(make(sample.images), sample)
+
+
+def counted(ax):
+    """How many images each histogram holds: the area under its steps, in bins."""
+    totals = []
+    for patch in ax.patches:
+        height = patch.get_xy()[:, 1]
+        totals.append(height[1:-1:2].sum())
+    return totals
+
+
+@pytest.mark.parametrize("count", [(1, 4), (3, 6)])
+def test_show_error_distributions(count):
+    evaluations = {
+        "perfect": an_evaluation(lambda x: x, count),
+        "shuffled": an_evaluation(lambda x: x.roll(1, 0), count),
+        "full": an_evaluation(torch.ones_like, count),  # volume-fraction differences far above 40 %
+    }
+    left, right = plotting.show_error_distributions(evaluations).axes
+    assert counted(left) == counted(right) == [30, 30, 30]
+    assert left.get_xscale() == "log"
+    legend = [text.get_text() for text in left.get_legend().get_texts()]
+    assert legend == ["perfect", "shuffled", "full", "paper, mean"]
+    assert left.lines[0].get_xdata()[0] == (2.91e-5 if count == (1, 4) else 6.31e-5)
+    assert len(right.lines) == (1 if count == (1, 4) else 0)  # the paper gives no such number for the harder set
+
+
+def test_show_error_distributions_of_nothing_but_perfect_images():
+    left, right = plotting.show_error_distributions({"perfect": an_evaluation(lambda x: x)}).axes
+    assert counted(left) == counted(right) == [30]
+
+
+@pytest.mark.parametrize("against", ["images", "step", "seconds"])
+def test_show_logs(against):
+    log = {"images": [64, 128], "step": [1, 2], "seconds": [0.5, 1], "validation_statistics_error": [1e-3, 1e-4]}
+    other = log | {"validation_statistics_error": [2e-3, 2e-4]}
+    (ax,) = plotting.show_logs({"a": log, "b": other}, against=against, paper=2.91e-5).axes
+    first, second, paper = ax.lines
+    assert list(first.get_xdata()) == log[against]
+    assert list(first.get_ydata()) == [1e-3, 1e-4]
+    assert list(second.get_ydata()) == [2e-3, 2e-4]
+    assert paper.get_ydata()[0] == 2.91e-5
+    assert ax.get_yscale() == "log"
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b", "paper"]
+
+
+def test_figures_can_be_saved(tmp_path):
+    for i, figure in enumerate(
+        (
+            plotting.show_images(three()),
+            plotting.show_pairs(three(), three()),
+            plotting.show_error_distributions({"a": an_evaluation(lambda x: x.roll(1, 0))}),
+        )
+    ):
+        figure.savefig(tmp_path / f"{i}.png")
+        assert plt.imread(tmp_path / f"{i}.png").std() > 0.01
