@@ -37,6 +37,13 @@ def test_every_twin_of_noise(shape, dtype):
     assert_canonical(noise)
 
 
+def test_an_image_whose_row_and_column_sums_do_not_tell_it_from_its_inversion():
+    image = torch.zeros(7, 8)
+    image[[0, 1, 1, 2], [1, 0, 1, 2]] = 1  # sums 1, 2, 1 along both axes
+    assert not any(torch.equal(shifted, image) for shifted in twins(image)[image.numel() :])
+    assert_canonical(image)
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (4, 4), (6, 4), (5, 7), (64, 64)])
 def test_one_pixel_comes_to_the_middle(shape):
     image = torch.zeros(shape)

@@ -1,0 +1,52 @@
+"""The weights that come with the package are what their cards say."""
+
+import json
+
+import pytest
+
+from microtutor.evaluation import ROWS, evaluate
+from microtutor.microstructures import LineImages
+from microtutor.models import VAE, shipped_weights
+from microtutor.models.vae import WEIGHTS
+
+
+@pytest.fixture(params=shipped_weights())
+def card(request):
+    return json.loads((WEIGHTS / request.param / "card.json").read_text())
+
+
+def test_something_is_shipped():
+    assert "lines-1-4" in shipped_weights()
+
+
+def test_weights_are_small(card):
+    assert (WEIGHTS / card["name"] / "model.safetensors").stat().st_size < 12e6
+
+
+def test_card_says_where_the_weights_come_from(card):
+    assert card["command"].startswith("microtutor train ")
+    for name in ("seed", "commit", "environment", "wall_time_seconds", "images_seen", "configuration", "limits"):
+        assert name in card
+    assert len(card["metrics"]) == 3
+
+
+@pytest.mark.slow
+def test_metrics_are_those_of_the_card(card):
+    """Recomputed here: another processor may round a pixel across the threshold, so shares may move a little."""
+    vae = VAE.from_pretrained(card["name"])
+    lines = LineImages(count=tuple(card["configuration"]["count"]), size=vae.size)
+    evaluation = evaluate(vae, lines.sample(1000, seed=0))
+    stated = card["metrics"]["evaluation seed 0"]
+    for name in ROWS:
+        assert getattr(evaluation, name) == pytest.approx(
+            stated[name], rel=0.01, abs=0.004 if "accuracy" in name else 0
+        ), name
+
+
+def test_better_than_the_paper(card):
+    for stated in card["metrics"].values():
+        if card["name"] == "lines-1-4":
+            assert stated["statistics_error_mean"] < 1.24e-5  # the nearest of 2,000 training images
+            assert stated["count_accuracy"] > 0.63
+            assert stated["volume_fraction_difference"] < 0.17
+            assert stated["orientation_accuracy"] >= 0.98
