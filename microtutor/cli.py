@@ -164,6 +164,39 @@ def reconstruct(
         typer.echo(f"{output}: statistics error {float(StatisticsLoss()(made, m)):.2e}")
 
 
+@app.command()
+def reproduce(
+    images: Annotated[int, typer.Option(help="held-out images of each set")] = 1000,
+    seed: Seed = 0,
+) -> None:
+    """Print the paper's table, with the reference methods and the shipped weights beside it. Takes two minutes.
+
+    For example: microtutor reproduce
+    """
+    with plain_errors():
+        from microtutor.evaluation import report, table
+
+        for data_set in ("1-4 lines", "3-6 lines"):
+            rows = report(data_set, images=images, seed=seed, say=lambda text: typer.echo(f"{text} ...", err=True))
+            typer.echo(f"\n{data_set}, {images} held-out images, reconstructions as they come out\n{table(rows)}\n")
+
+
+@app.command()
+def experiment(
+    name: Annotated[str, typer.Argument(help="alpha, beta, latent, ablation or paper")],
+    output: Annotated[Path | None, typer.Option(help="CSV file; by default results/NAME.csv")] = None,
+    seeds: Annotated[int, typer.Option(help="runs of each choice")] = 3,
+) -> None:
+    """Train many small models that differ in one choice, and write how good each is. Goes on where it was stopped.
+
+    For example: microtutor experiment latent --seeds 3
+    """
+    with plain_errors():
+        from microtutor.experiments import run_experiment
+
+        run_experiment(name, output or Path("results") / f"{name}.csv", seeds=seeds)
+
+
 @app.command("report-environment")
 def report_environment() -> None:
     """Print versions and device: what every question for help should contain."""

@@ -14,6 +14,8 @@ from microtutor.files import write_json
 from microtutor.models import VAE
 from microtutor.training import TrainingConfig, read_log
 
+METRICS = tuple(f.name for f in fields(Evaluation) if f.type == "float")  # those that are numbers
+
 
 def metrics(evaluation: Evaluation) -> dict[str, Any]:
     """The numbers of an evaluation, without those of single images, to five significant digits."""
@@ -44,7 +46,7 @@ def write_record(
     record = {
         "command": command,
         "seed": config.seed,
-        "commit": _commit(),
+        "commit": commit(),
         "environment": report_environment(show=False),
         "wall_time_seconds": log["seconds"][-1],
         "images_seen": int(log["images"][-1]),
@@ -60,7 +62,7 @@ def write_record(
     return record
 
 
-def _commit() -> str:
+def commit() -> str:
     """The commit of the working tree this package lies in, or "unknown" outside one."""
     folder = Path(__file__).parent
     try:

@@ -26,10 +26,14 @@ ROAD = [
     "training.config",
     "training.loop",
     "training",
+    "evaluation.metrics",
+    "evaluation.references",
+    "evaluation.report",
     "evaluation",
     "plotting",
     "widgets",
     "records",
+    "experiments",
     "cli",
 ]
 DRAWING = {"plotting", "widgets"}

@@ -45,4 +45,4 @@ def test_without_git_the_commit_is_unknown(monkeypatch, failure):
         raise failure
 
     monkeypatch.setattr(records.subprocess, "run", fail)
-    assert records._commit() == "unknown"
+    assert records.commit() == "unknown"

@@ -1,0 +1,100 @@
+"""The paper's table, recomputed: trained weights beside the paper's numbers and beside the reference methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from microtutor.evaluation.metrics import PAPER, Evaluation, evaluate, evaluate_reconstructions
+from microtutor.evaluation.references import References
+from microtutor.microstructures import LineImages, LineSample
+from microtutor.models import VAE, shipped_weights
+
+COLUMNS = {
+    "statistics_error_mean": ("error, mean", "{:.2e}"),
+    "statistics_error_median": ("median", "{:.2e}"),
+    "orientation_accuracy": ("orientation", "{:.1%}"),
+    "count_accuracy": ("line count", "{:.1%}"),
+    "volume_fraction_difference": ("volume fr.", "{:.1%}"),
+}
+SETS = {"1-4 lines": (1, 4), "3-6 lines": (3, 6)}
+WEIGHTS = {"1-4 lines": ("lines-1-4", "lines-1-4-z32"), "3-6 lines": ("lines-3-6",)}
+TRAINING_IMAGES = 2000
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method in the report: its name, and those of its metrics that exist."""
+
+    name: str
+    metrics: dict[str, float]
+
+
+def report(
+    data_set: str, *, images: int = 1000, seed: int = 0, size: int = 224, say: Callable[[str], None] = lambda text: None
+) -> list[Row]:
+    """The paper's numbers, the reference methods and the shipped weights on one of the paper's sets.
+
+    Args:
+        data_set: "1-4 lines" or "3-6 lines".
+        images: number of held-out images.
+        seed: of the held-out images.
+        size: of the images; the shipped weights need 224, others leave them out.
+        say: called with a line of text before each step.
+
+    Raises:
+        ValueError: unknown data_set.
+
+    >>> [row.name for row in report("3-6 lines", images=20, size=32)][:3]
+    ['the paper', 'empty image', 'mean statistics of 2000 images']
+    """
+    if data_set not in SETS:
+        raise ValueError(f"expected data_set to be one of {', '.join(SETS)}, got {data_set!r}")
+    lines = LineImages(SETS[data_set], size)
+    sample = lines.sample(images, seed=seed)
+    rows = [Row("the paper", PAPER[data_set])]
+    say(f"{data_set}: reference methods, from {TRAINING_IMAGES} training images")
+    rows += _reference_rows(lines, sample)
+    for name in WEIGHTS[data_set]:
+        if name in shipped_weights() and size == (vae := VAE.from_pretrained(name)).size:
+            say(f"{data_set}: weights {name}")
+            rows.append(Row(f"{name}, {vae.latent_dim} latents", _metrics(evaluate(vae, sample))))
+    return rows
+
+
+def table(rows: list[Row]) -> str:
+    """Rows of a report as text.
+
+    >>> print(table([Row("mine", {"count_accuracy": 0.5})]).splitlines()[1].split())
+    ['mine', '-', '-', '-', '50.0%', '-']
+    """
+    width = max(len(row.name) for row in rows) + 2
+    lines = [f"{'':{width}}" + "".join(f"{label:>13}" for label, _ in COLUMNS.values())]
+    for row in rows:
+        cells = [form.format(row.metrics[k]) if k in row.metrics else "-" for k, (_, form) in COLUMNS.items()]
+        lines.append(f"{row.name:{width}}" + "".join(f"{cell:>13}" for cell in cells))
+    return "\n".join(lines)
+
+
+def _reference_rows(lines: LineImages, sample: LineSample) -> list[Row]:
+    references = References(lines.sample(TRAINING_IMAGES, split="train").images)
+    n = TRAINING_IMAGES
+    empty = evaluate_reconstructions(torch.zeros_like(sample.images), sample)
+    nearest = evaluate_reconstructions(references.nearest_images(sample.images), sample)
+    return [
+        Row("empty image", {k: v for k, v in _metrics(empty).items() if k.startswith("statistics")}),
+        Row(f"mean statistics of {n} images", _error_metrics(references.mean_errors(sample.images))),
+        Row(f"PCA of the statistics, 9 of {n}", _error_metrics(references.pca_errors(sample.images, 9))),
+        Row(f"nearest of {n} images", _metrics(nearest)),
+    ]
+
+
+def _metrics(evaluation: Evaluation) -> dict[str, float]:
+    return {name: getattr(evaluation, name) for name in COLUMNS}
+
+
+def _error_metrics(errors: Tensor) -> dict[str, float]:
+    return {"statistics_error_mean": errors.mean().item(), "statistics_error_median": errors.median().item()}

@@ -1,0 +1,61 @@
+"""The reference methods, against what they are by definition."""
+
+import numpy as np
+import pytest
+import torch
+
+from microtutor.evaluation import References
+from microtutor.losses import StatisticsLoss
+from microtutor.microstructures import LineImages
+from microtutor.statistics import autocorrelation
+
+LINES = LineImages(size=32)
+
+
+@pytest.fixture(scope="module")
+def references():
+    return References(LINES.sample(60, seed=0, split="train").images)
+
+
+@pytest.fixture(scope="module")
+def images():
+    return LINES.sample(9, seed=0).images
+
+
+def test_mean_statistics(references, images):
+    mean = autocorrelation(references.images).mean(0)
+    expected = (autocorrelation(images) - mean).square().mean((1, 2, 3))
+    torch.testing.assert_close(references.mean_errors(images), expected)
+
+
+def test_nearest_image_is_the_nearest(references, images):
+    found = references.nearest_images(images)
+    loss = StatisticsLoss("none")
+    for image, nearest in zip(images, found):
+        errors = loss(references.images, image.expand_as(references.images))[:, 0]
+        torch.testing.assert_close(loss(nearest, image)[0], errors.min())
+
+
+def test_nearest_of_a_shifted_training_image_is_itself(references):
+    shifted = references.images[7:9].roll((5, 11), (-2, -1)).flip((-2, -1))
+    assert torch.equal(references.nearest_images(shifted), references.images[7:9])
+
+
+def test_pca_is_the_best_linear_description(references, images):
+    f = references.statistics.double().numpy()
+    mean = f.mean(0)
+    directions = np.linalg.svd(f - mean, full_matrices=False)[2][:5]
+    unseen = autocorrelation(images).flatten(1).double().numpy() - mean
+    expected = ((unseen - unseen @ directions.T @ directions) ** 2).mean(1)
+    np.testing.assert_allclose(references.pca_errors(images, 5).numpy(), expected, rtol=1e-3)
+
+
+def test_more_components_describe_better(references):
+    errors = [references.pca_errors(references.images, k).mean() for k in (1, 3, 9, 30)]
+    assert errors == sorted(errors, reverse=True)
+
+
+@pytest.mark.parametrize("components", [0, 2.5, "nine"])
+def test_components_are_checked(references, images, components):
+    with pytest.raises((TypeError, ValueError), match="expected components"):
+        references.pca_errors(images, components)
