@@ -40,6 +40,14 @@ def forget_accelerates_state():
     AcceleratorState._reset_state(True)
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_interrupts():
+    """Also where the tests run in the background, which starts them deaf to Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def run(folder, resume=False, **changes):
     return train(TINY.replace(**changes), folder, resume=resume, progress=False)
 
@@ -299,6 +307,15 @@ def test_ctrl_c_ends_the_step_and_saves(tmp_path, monkeypatch, step, capsys):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert torch.equal(weights(run(tmp_path / "parts", resume=True)), weights(wanted))
     assert without_times(read_log(tmp_path / "parts")) == without_times(read_log(tmp_path / "whole"))
+
+
+def test_a_program_that_handles_ctrl_c_itself_goes_on_doing_so(tmp_path, monkeypatch):
+    pressed = []
+    signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
+    after_steps(monkeypatch, 3, lambda run: signal.raise_signal(signal.SIGINT))
+    run(tmp_path)
+    assert pressed == [signal.SIGINT]
+    assert checkpoint(tmp_path)["step"] == 7
 
 
 def test_a_second_ctrl_c_stops_at_once(tmp_path, monkeypatch):
