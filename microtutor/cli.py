@@ -49,7 +49,7 @@ def train(
     """
     with plain_errors():
         from microtutor.evaluation import evaluate
-        from microtutor.records import write_record
+        from microtutor.records import current_commit, write_record
         from microtutor.training import PRESETS
         from microtutor.training import train as run
 
@@ -58,13 +58,22 @@ def train(
         known = PRESETS[preset].as_dict()
         changes = {"seed": seed} | ({"device": device} if device != "auto" else {}) | _parse(set_ or [], known)
         config = PRESETS[preset].replace(**changes)
+        commit = current_commit()
         vae = run(config, output, resume=resume)
         samples = {s: config.lines().sample(images, seed=s) for s in (0, 1, 2)}
         evaluations = {s: evaluate(vae, sample) for s, sample in samples.items()}
         typer.echo(evaluations[0].table())
         if record is not None:
             command = shlex.join(["microtutor", *sys.argv[1:]])
-            write_record(record, command=command, config=config, vae=vae, run_folder=output, evaluations=evaluations)
+            write_record(
+                record,
+                command=command,
+                commit=commit,
+                config=config,
+                vae=vae,
+                run_folder=output,
+                evaluations=evaluations,
+            )
 
 
 @app.command()

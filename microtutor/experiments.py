@@ -14,7 +14,7 @@ from tqdm import tqdm
 from microtutor.environment import report_environment
 from microtutor.evaluation import evaluate
 from microtutor.files import replacing, write_json
-from microtutor.records import METRICS, commit, metrics
+from microtutor.records import METRICS, current_commit, metrics
 from microtutor.training import PRESETS, TrainingConfig, read_log, train
 
 BASE = PRESETS["classroom"].replace(steps=800, validate_every=200, validation_images=256, checkpoint_every=800)
@@ -92,7 +92,7 @@ def run_experiment(
     description = {
         "experiment": experiment,
         "command": f"microtutor experiment {experiment} --seeds {seeds}",
-        "commit": commit(),
+        "commit": current_commit(),
     }
     write_json(
         path.with_suffix(".json"), description | {"environment": report_environment(show=False), "base": base.as_dict()}

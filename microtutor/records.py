@@ -27,6 +27,7 @@ def write_record(
     path: str | os.PathLike,
     *,
     command: str,
+    commit: str,
     config: TrainingConfig,
     vae: VAE,
     run_folder: str | os.PathLike,
@@ -37,6 +38,7 @@ def write_record(
     Args:
         path: the JSON file.
         command: what to type to repeat the run.
+        commit: `current_commit()`, asked before the run began.
         config: its configuration.
         vae: the trained model.
         run_folder: the run's output folder, with log.csv.
@@ -46,7 +48,7 @@ def write_record(
     record = {
         "command": command,
         "seed": config.seed,
-        "commit": commit(),
+        "commit": commit,
         "environment": report_environment(show=False),
         "wall_time_seconds": log["seconds"][-1],
         "images_seen": int(log["images"][-1]),
@@ -62,7 +64,7 @@ def write_record(
     return record
 
 
-def commit() -> str:
+def current_commit() -> str:
     """The commit of the working tree this package lies in, or "unknown" outside one."""
     folder = Path(__file__).parent
     try:

@@ -16,10 +16,17 @@ def test_a_record_says_what_was_run_and_what_came_out(tmp_path):
     evaluations = {seed: evaluate(vae, TINY.lines().sample(5, seed=seed)) for seed in (0, 1)}
     path = tmp_path / "records" / "record.json"
     made = write_record(
-        path, command="a command", config=TINY, vae=vae, run_folder=tmp_path / "run", evaluations=evaluations
+        path,
+        command="a command",
+        commit="abc",
+        config=TINY,
+        vae=vae,
+        run_folder=tmp_path / "run",
+        evaluations=evaluations,
     )
     record = json.loads(path.read_text())
     assert record == made
+    assert record["commit"] == "abc"
     assert (record["command"], record["seed"], record["images_seen"]) == ("a command", 0, 12)
     assert TrainingConfig(**record["configuration"]) == TINY
     assert record["trainable_parameters"] == sum(p.numel() for p in vae.parameters())
@@ -45,4 +52,4 @@ def test_without_git_the_commit_is_unknown(monkeypatch, failure):
         raise failure
 
     monkeypatch.setattr(records.subprocess, "run", fail)
-    assert records.commit() == "unknown"
+    assert records.current_commit() == "unknown"

@@ -105,8 +105,9 @@ def test_log(tmp_path):
         assert all(math.isfinite(value) and value > 0 for value in log[name])
 
 
-def test_the_logged_validation_error_is_that_of_held_out_images(tmp_path):
-    vae = run(tmp_path)
+@pytest.mark.parametrize("encoder", ["compact", "resnet18"])  # whose batch norm must be in evaluation mode
+def test_the_logged_validation_error_is_that_of_held_out_images(tmp_path, encoder):
+    vae = run(tmp_path, encoder=encoder)
     held_out = LineImages(size=32).sample(6, split="validation").images
     error = StatisticsLoss()(vae.reconstruct(held_out), held_out).item()
     assert read_log(tmp_path)["validation_statistics_error"][-1] == pytest.approx(error, rel=1e-4)
@@ -210,6 +211,27 @@ def test_normalise_divides_by_the_largest_volume_fraction(tmp_path):
     images = [LineImages(size=32).sample(500, split="train", index=index).images for index in range(4)]
     assert scale == pytest.approx(torch.cat(images).mean((-2, -1)).max().item() + 1e-6)
     assert loop._Run(TINY, tmp_path / "b", resume=False).statistics_scale == 1
+
+
+def test_normalised_statistics_are_what_is_trained_on(tmp_path):
+    changes = {"normalise": True, "warm_up": 0.0, "amplitude": 0.0, "beta": 0.0, "alpha": 3.0}
+    run = loop._Run(TINY.replace(**changes), tmp_path, resume=False)
+    terms = run.train_step(next(run.batches(0)))
+    wanted = 3 * terms["statistics"] / run.statistics_scale**2
+    assert terms["loss"].item() == pytest.approx(wanted.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("images", [None, 17])
+def test_processes_share_the_images_of_a_step(tmp_path, monkeypatch, images):
+    monkeypatch.setattr(loop.Accelerator, "num_processes", 2)
+    steps = []
+    for index in (0, 1):
+        monkeypatch.setattr(loop.Accelerator, "process_index", index)
+        batches = loop._Run(TINY.replace(images=images), tmp_path, resume=False).batches(0)
+        steps.append([{image.numpy().tobytes() for image in next(batches)} for _ in range(2)])
+    (a0, a1), (b0, b1) = steps
+    assert all(len(part) == 4 for part in (a0, a1, b0, b1))
+    assert len(a0 | a1 | b0 | b1) == 16  # an epoch of fixed images, or fresh ones: none is seen twice
 
 
 @pytest.mark.parametrize("steps", [1, 2, 8, 9, 10, 18, 19])
@@ -432,6 +454,15 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, monkeypatch, warm_up)
     assert state["step"] == 3
     assert all(torch.isfinite(value).all() for value in state["model"].values())
     assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_a_loss_can_be_infinite_though_the_images_are_not(tmp_path, monkeypatch):
+    def spoil(run):
+        monkeypatch.setattr("microtutor.losses.kl_divergence", lambda mean, log_variance: mean.sum().abs() * torch.inf)
+
+    after_steps(monkeypatch, 4, spoil)
+    with pytest.raises(FloatingPointError, match="not finite at step 5"):
+        run(tmp_path)
 
 
 def test_weights_that_are_not_finite_are_not_saved(tmp_path, monkeypatch):
