@@ -1,6 +1,7 @@
 import json
 import resource
 import signal
+from contextlib import contextmanager
 
 import pytest
 
@@ -37,6 +38,17 @@ def test_an_interruption_leaves_the_old_file_and_nothing_else(tmp_path, error):
     assert names(tmp_path) == ["file.txt"]
 
 
+def test_the_old_file_is_whole_until_the_new_one_is(tmp_path):
+    """Renaming leaves what a reader has open as it was; writing over it would not."""
+    target = tmp_path / "file.txt"
+    target.write_text("old")
+    with open(target) as reader:
+        with replacing(target) as temporary:
+            temporary.write_text("new and longer")
+        assert reader.read() == "old"
+    assert target.read_text() == "new and longer"
+
+
 def test_json_round_trip(tmp_path):
     content = {"a": [1, 2.5, None], "b": {"c": "text"}}
     write_json(tmp_path / "a.json", content)
@@ -55,18 +67,20 @@ def test_a_file_in_place_of_the_folder(tmp_path, inside):
     assert names(tmp_path) == ["taken"]
 
 
-@pytest.fixture
+@contextmanager
 def no_room():
-    """No file may grow beyond 1,000 bytes, as on a full disk."""
+    """No file may grow beyond 1,000 bytes, as on a full disk. Only around the call: pytest writes files of its own."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_a_full_disk(tmp_path, no_room):
-    with pytest.raises(OSError, match=r"cannot write .*a.json: .*; choose a folder with room"):
+def test_a_full_disk(tmp_path):
+    with pytest.raises(OSError, match=r"cannot write .*a.json: .*; choose a folder with room"), no_room():
         write_json(tmp_path / "a.json", ["x" * 2000])
     assert names(tmp_path) == []
