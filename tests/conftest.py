@@ -2,11 +2,12 @@
 
 import os
 
+os.environ.setdefault("MPLBACKEND", "Agg")  # figures without a screen
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # images here are tiny, and threads that wait on a busy machine are slow
+
 import hypothesis
 import pytest
 import torch
-
-os.environ.setdefault("MPLBACKEND", "Agg")  # figures without a screen
 
 # The same examples every time; `pytest --hypothesis-profile=search` looks for new ones. No deadline: machines are busy.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=50, database=None)
