@@ -22,7 +22,7 @@ def run(*arguments: object):
 
 def test_help_names_every_command():
     said = run("--help").output
-    for command in ("train", "evaluate", "statistics", "reconstruct", "report-environment"):
+    for command in ("train", "evaluate", "statistics", "reconstruct", "reproduce", "experiment", "report-environment"):
         assert command in said
         assert run(command, "--help").exit_code == 0
 
