@@ -48,8 +48,7 @@ def train(
     For example: microtutor train classroom --output runs/classroom --set loss=data
     """
     with plain_errors():
-        from microtutor.evaluation import evaluate
-        from microtutor.records import current_commit, write_record
+        from microtutor.records import current_commit, evaluate_on_seeds, write_record
         from microtutor.training import PRESETS
         from microtutor.training import train as run
 
@@ -60,8 +59,7 @@ def train(
         config = PRESETS[preset].replace(**changes)
         commit = current_commit()
         vae = run(config, output, resume=resume)
-        samples = {s: config.lines().sample(images, seed=s) for s in (0, 1, 2)}
-        evaluations = {s: evaluate(vae, sample) for s, sample in samples.items()}
+        evaluations = evaluate_on_seeds(vae, config.lines(), images)
         typer.echo(evaluations[0].table())
         if record is not None:
             command = shlex.join(["microtutor", *sys.argv[1:]])

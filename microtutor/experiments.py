@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from microtutor.environment import report_environment
 from microtutor.evaluation import evaluate
-from microtutor.files import replacing, write_json
+from microtutor.files import write_csv, write_json
 from microtutor.records import METRICS, current_commit, metrics
 from microtutor.training import PRESETS, TrainingConfig, read_log, train
 
@@ -85,10 +85,7 @@ def run_experiment(
             row
             | {k: v for k, v in metrics(evaluate(vae, config.lines().sample(images, seed=0))).items() if k in METRICS}
         )
-        with replacing(path) as temporary, open(temporary, "w", newline="") as file:
-            writer = csv.DictWriter(file, rows[0].keys())
-            writer.writeheader()
-            writer.writerows(rows)
+        write_csv(path, rows)
     description = {
         "experiment": experiment,
         "command": f"microtutor experiment {experiment} --seeds {seeds}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 
 from microtutor.checks import check_count
-from microtutor.files import replacing
+from microtutor.files import replacing, write_csv
 
 SPLITS = ("train", "validation", "test")
 PAPER_SIZE = 224
@@ -248,7 +247,7 @@ class LineImages:
         labels = folder / "labels.csv"
         if labels.exists():
             raise FileExistsError(f"{folder} already holds a set of images (labels.csv); choose an empty folder")
-        rows: list[tuple[str, str, int]] = []
+        rows: list[dict[str, str | int]] = []
         with tqdm(total=n, unit="image", disable=not progress) as bar:
             for index in range(math.ceil(n / batch)):
                 sample = self.sample(min(batch, n - len(rows)), seed=seed, split=split, index=index)
@@ -257,8 +256,8 @@ class LineImages:
                     name = f"{len(rows):06d}.png"
                     with replacing(folder / name) as temporary:
                         Image.fromarray(picture).convert("1").save(temporary, format="PNG")
-                    rows.append((name, "vertical" if vertical else "horizontal", int(count)))
+                    orientation = "vertical" if vertical else "horizontal"
+                    rows.append({"name": name, "orientation": orientation, "number_of_lines": int(count)})
                 bar.update(len(pixels))
-        with replacing(labels) as temporary, open(temporary, "w", newline="") as file:
-            csv.writer(file).writerows([("name", "orientation", "number_of_lines"), *rows])
+        write_csv(labels, rows)
         return labels

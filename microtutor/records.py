@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from microtutor.environment import report_environment
-from microtutor.evaluation import Evaluation
+from microtutor.evaluation import Evaluation, evaluate
 from microtutor.files import write_json
+from microtutor.microstructures import LineImages
 from microtutor.models import VAE
 from microtutor.training import TrainingConfig, read_log
 
@@ -21,6 +22,16 @@ def metrics(evaluation: Evaluation) -> dict[str, Any]:
     """The numbers of an evaluation, without those of single images, to five significant digits."""
     values = {f.name: getattr(evaluation, f.name) for f in fields(evaluation) if f.name != "per_image"}
     return {name: float(f"{value:.5g}") if isinstance(value, float) else value for name, value in values.items()}
+
+
+def evaluate_on_seeds(vae: VAE, lines: LineImages, images: int = 1000) -> dict[int, Evaluation]:
+    """Evaluate on three sets of held-out images; by their seed."""
+    return {seed: evaluate(vae, lines.sample(images, seed=seed)) for seed in (0, 1, 2)}
+
+
+def metrics_by_seed(evaluations: dict[int, Evaluation]) -> dict[str, dict[str, Any]]:
+    """The numbers of evaluations as records and cards hold them."""
+    return {f"evaluation seed {seed}": metrics(evaluation) for seed, evaluation in evaluations.items()}
 
 
 def write_record(
@@ -54,7 +65,7 @@ def write_record(
         "images_seen": int(log["images"][-1]),
         "trainable_parameters": sum(p.numel() for p in vae.parameters() if p.requires_grad),
         "configuration": config.as_dict(),
-        "metrics": {f"evaluation seed {seed}": metrics(evaluation) for seed, evaluation in evaluations.items()},
+        "metrics": metrics_by_seed(evaluations),
         "curve": {
             name: [float(f"{v:.5g}") for v in log[name]]
             for name in ("images", "seconds", "validation_statistics_error")

@@ -8,7 +8,6 @@ anything (times, progress bars, the state of widgets, the exact Python version) 
 fails is left as it was.
 """
 
-import os
 import re
 import sys
 import tempfile
@@ -19,6 +18,8 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from outline import ROOT, chapters
+
+from microtutor.files import replacing
 
 SECONDS_PER_CELL = 600
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -58,16 +59,6 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
     notebook.metadata["language_info"] = {"name": "python"}
 
 
-def write(notebook: nbformat.NotebookNode, path: Path) -> None:
-    """Write the notebook whole or not at all."""
-    unfinished = path.with_suffix(".ipynb.unfinished")
-    try:
-        nbformat.write(notebook, unfinished)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
 def main(paths: list[Path]) -> int:
     failed = []
     for path in paths:
@@ -80,7 +71,8 @@ def main(paths: list[Path]) -> int:
             failed.append(path)
             continue
         tidy(notebook)
-        write(notebook, path)
+        with replacing(path) as temporary:
+            nbformat.write(notebook, temporary)
         print(f"{time.perf_counter() - start:.0f} s")
     return len(failed) > 0
 

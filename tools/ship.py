@@ -9,14 +9,13 @@ from pathlib import Path
 
 import torch
 
-from microtutor.evaluation import evaluate
 from microtutor.files import write_json
 from microtutor.microstructures import LineImages
 from microtutor.models import VAE
-from microtutor.records import metrics
+from microtutor.models.vae import WEIGHTS
+from microtutor.records import evaluate_on_seeds, metrics_by_seed
 
-WEIGHTS = Path(__file__).resolve().parents[1] / "microtutor" / "weights"
-IMAGES, SEEDS = 1000, (0, 1, 2)
+IMAGES = 1000
 
 
 def main(record_path: str, run_folder: str) -> None:
@@ -25,14 +24,13 @@ def main(record_path: str, run_folder: str) -> None:
     VAE.from_pretrained(run_folder).save_pretrained(folder, dtype=torch.float16)
     vae = VAE.from_pretrained(folder)
     lines = LineImages(count=tuple(record["configuration"]["count"]), size=vae.size)
-    measured = {seed: metrics(evaluate(vae, lines.sample(IMAGES, seed=seed))) for seed in SEEDS}
     card = {
         "name": folder.name,
         "data": f"LineImages(count={lines.count}, size={lines.size}), split 'train', drawn afresh at every step",
         "evaluated on": f"sample({IMAGES}, seed=s) of the same generator, split 'test', from the latent means",
         "limits": "Knows straight parallel lines of these numbers and sizes only. Reconstructs the canonical form of "
         "an image, not its position. The more lines, the larger the error.",
-        "metrics": {f"evaluation seed {seed}": values for seed, values in measured.items()},
+        "metrics": metrics_by_seed(evaluate_on_seeds(vae, lines, IMAGES)),
     }
     kept = ("command", "seed", "commit", "environment", "wall_time_seconds", "images_seen", "trainable_parameters")
     write_json(folder / "card.json", card | {name: record[name] for name in (*kept, "configuration")})

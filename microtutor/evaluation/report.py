@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from microtutor.evaluation.metrics import PAPER, Evaluation, evaluate, evaluate_reconstructions
+from microtutor.evaluation.metrics import PAPER, ROWS, Evaluation, evaluate, evaluate_reconstructions
 from microtutor.evaluation.references import References
 from microtutor.microstructures import LineImages, LineSample
 from microtutor.models import VAE, shipped_weights
 
 COLUMNS = {
-    "statistics_error_mean": ("error, mean", "{:.2e}"),
-    "statistics_error_median": ("median", "{:.2e}"),
-    "orientation_accuracy": ("orientation", "{:.1%}"),
-    "count_accuracy": ("line count", "{:.1%}"),
-    "volume_fraction_difference": ("volume fr.", "{:.1%}"),
+    "statistics_error_mean": "error, mean",
+    "statistics_error_median": "median",
+    "orientation_accuracy": "orientation",
+    "count_accuracy": "line count",
+    "volume_fraction_difference": "volume fr.",
 }
 SETS = {"1-4 lines": (1, 4), "3-6 lines": (3, 6)}
 WEIGHTS = {"1-4 lines": ("lines-1-4", "lines-1-4-z32"), "3-6 lines": ("lines-3-6",)}
@@ -72,9 +72,9 @@ def table(rows: list[Row]) -> str:
     ['mine', '-', '-', '-', '50.0%', '-']
     """
     width = max(len(row.name) for row in rows) + 2
-    lines = [f"{'':{width}}" + "".join(f"{label:>13}" for label, _ in COLUMNS.values())]
+    lines = [f"{'':{width}}" + "".join(f"{label:>13}" for label in COLUMNS.values())]
     for row in rows:
-        cells = [form.format(row.metrics[k]) if k in row.metrics else "-" for k, (_, form) in COLUMNS.items()]
+        cells = [ROWS[k][1].format(row.metrics[k]) if k in row.metrics else "-" for k in COLUMNS]
         lines.append(f"{row.name:{width}}" + "".join(f"{cell:>13}" for cell in cells))
     return "\n".join(lines)
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from microtutor.environment import find_device
-from microtutor.files import replacing, write_json
+from microtutor.files import replacing, write_csv, write_json
 from microtutor.losses import StatisticsLoss
 from microtutor.microstructures import seeded_generator
 from microtutor.models import VAE
@@ -220,10 +220,7 @@ class _Run:
         row: dict[str, float] = dict(zip(COLUMNS, values, strict=True))
         self.log.append(row)
         if self.accelerator.is_main_process:
-            with replacing(self.folder / LOG) as temporary, open(temporary, "w", newline="") as file:
-                writer = csv.DictWriter(file, COLUMNS)
-                writer.writeheader()
-                writer.writerows(self.log)
+            write_csv(self.folder / LOG, self.log)
             if self.tensorboard is not None:
                 for name in COLUMNS[1:]:
                     self.tensorboard.add_scalar(name, row[name], self.step)
