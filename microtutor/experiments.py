@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from tqdm import tqdm
@@ -17,23 +18,31 @@ from microtutor.files import write_csv, write_json
 from microtutor.records import METRICS, current_commit, metrics
 from microtutor.training import PRESETS, TrainingConfig, read_log, train
 
-BASE = PRESETS["classroom"].replace(steps=800, validate_every=200, validation_images=256, checkpoint_every=800)
 PLAIN = {"gauge": "none", "warm_up": 0.0}
+FULL = PRESETS["classroom"].replace(validate_every=500, checkpoint_every=2000)
+BASE = FULL.replace(steps=1000)
 
 EXPERIMENTS: dict[str, dict[str, dict[str, Any]]] = {
-    # the knobs: alpha over five decades, beta over three, the bottleneck
+    # the knobs: alpha over five decades, beta over four, the bottleneck
     "alpha": {f"{value:g}": {"alpha": value} for value in (0.2, 2.0, 20.0, 200.0, 2000.0, 20000.0)},
-    "beta": {f"{value:g}": {"beta": value} for value in (0.1, 1.0, 10.0, 100.0)},
+    "beta": {f"{value:g}": {"beta": value} for value in (0.01, 0.1, 1.0, 10.0, 100.0)},
     "latent": {f"{value}": {"latent_dim": value} for value in (1, 2, 3, 5, 7, 9, 16, 32)},
     # the recipe, one part taken away or changed at a time
     "ablation": {
         "default": {},
         "no warm-up": {"warm_up": 0.0},
-        "no amplitude term": {"amplitude": 0.0},
-        "plain images": {"gauge": "none"},
-        "plain images, no warm-up": PLAIN,
+        "shorter warm-up, 30 %": {"warm_up": 0.3},
+        "longer warm-up, 90 %": {"warm_up": 0.9},
+        "10 % data space to the end": {"final_data_share": 0.1},
+        "50 % data space to the end": {"final_data_share": 0.5},
         "data space, canonical images": {"loss": "data"},
         "data space, plain images": {"loss": "data", "gauge": "none"},
+        "plain images": {"gauge": "none"},
+        "plain images, no warm-up": PLAIN,
+        "no amplitude term": {"amplitude": 0.0},
+        "batches of 64, half the steps": {"batch_size": 64, "steps": FULL.steps // 2},
+        "twice the learning rate": {"learning_rate": 2 * FULL.learning_rate},
+        "twice the channels": {"channels": 2 * FULL.channels},
         "paper's decoder": {"decoder": "paper"},
     },
     # the paper's three questions, on its own terms: plain images, no warm-up
@@ -43,18 +52,20 @@ EXPERIMENTS: dict[str, dict[str, dict[str, Any]]] = {
         **{f"alpha {value:g}": PLAIN | {"alpha": value, "amplitude": 0.0} for value in (20.0, 200.0, 2000.0, 20000.0)},
     },
 }
+BASES = {"ablation": FULL}  # the others run on BASE, half as long
 
 
-def runs(experiment: str, seeds: int, base: TrainingConfig = BASE) -> Iterator[tuple[str, TrainingConfig]]:
-    """The runs of an experiment: the name of the choice, and the configuration.
+def runs(experiment: str, seeds: int, base: TrainingConfig | None = None) -> Iterator[tuple[str, TrainingConfig]]:
+    """The runs of an experiment, one seed after the other: the name of the choice, and the configuration.
 
     >>> [name for name, config in runs("beta", seeds=1)]
-    ['0.1', '1', '10', '100']
+    ['0.01', '0.1', '1', '10', '100']
     """
     if experiment not in EXPERIMENTS:
         raise ValueError(f"expected an experiment out of {', '.join(EXPERIMENTS)}, got {experiment!r}")
-    for name, changes in EXPERIMENTS[experiment].items():
-        for seed in range(seeds):
+    base = base or BASES.get(experiment, BASE)
+    for seed in range(seeds):
+        for name, changes in EXPERIMENTS[experiment].items():
             yield name, base.replace(**changes, seed=seed)
 
 
@@ -64,7 +75,7 @@ def run_experiment(
     *,
     seeds: int = 3,
     images: int = 500,
-    base: TrainingConfig = BASE,
+    base: TrainingConfig | None = None,
     progress: bool = True,
 ) -> list[dict[str, Any]]:
     """Train and evaluate every run of an experiment; write one row each to a CSV file after every run.
@@ -72,7 +83,7 @@ def run_experiment(
     Runs whose row stands in the file already are not repeated, so that an interrupted experiment goes on. Beside the
     CSV a JSON file of the same name holds what the numbers depend on.
     """
-    path = Path(path)
+    path, commit = Path(path), current_commit()
     rows = _read(path)
     done = {(row["choice"], int(row["seed"])) for row in rows}
     missing = [(name, config) for name, config in runs(experiment, seeds, base) if (name, config.seed) not in done]
@@ -89,12 +100,30 @@ def run_experiment(
     description = {
         "experiment": experiment,
         "command": f"microtutor experiment {experiment} --seeds {seeds}",
-        "commit": current_commit(),
+        "commit": commit,
+        "environment": report_environment(show=False),
+        "base": (base or BASES.get(experiment, BASE)).as_dict(),
+        "changes": EXPERIMENTS[experiment],
+        "evaluation": f"{images} images of the test split, seed 0",
+        "mean over seeds": summary(rows),
     }
-    write_json(
-        path.with_suffix(".json"), description | {"environment": report_environment(show=False), "base": base.as_dict()}
-    )
+    write_json(path.with_suffix(".json"), description)
     return rows
+
+
+def summary(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """The mean of every measure over the seeds of a choice, by choice.
+
+    >>> rows = [{"choice": "a", "count_accuracy": value} for value in ("0.5", "0.7")]
+    >>> summary(rows)
+    {'a': {'count_accuracy': 0.6}}
+    """
+    found: dict[str, dict[str, list[float]]] = {}
+    for row in rows:
+        for name in (*METRICS, "kl"):
+            if name in row:
+                found.setdefault(row["choice"], {}).setdefault(name, []).append(float(row[name]))
+    return {choice: {name: float(f"{fmean(v):.5g}") for name, v in of.items()} for choice, of in found.items()}
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ REJECTION_DISTANCE = 10
 
 
 def seeded_generator(*seed: int) -> torch.Generator:
-    """A CPU random generator that depends on every number given, and on nothing else.
+    """A CPU random generator that depends on the numbers given (but for zeros at their end), and on nothing else.
 
     >>> a, b = seeded_generator(0, 1), seeded_generator(0, 1)
     >>> bool(torch.rand((), generator=a) == torch.rand((), generator=b))

@@ -206,7 +206,7 @@ def test_weighted_loss_is_the_sum_of_its_parts():
     parts = {
         "kl": kl_divergence(output.mean, output.log_variance),
         "statistics": by_definition(output.reconstruction, target, soft(0.25)).sum() / 4,
-        "amplitude": amplitude_loss(output.reconstruction, target),
+        "amplitude": amplitude_loss(soft(0.25)(output.reconstruction), soft(0.25)(target)),
         "data": data_loss(output.reconstruction, target),
     }
     assert terms.keys() == parts.keys()

@@ -9,17 +9,17 @@ from torch import Tensor, nn
 
 ENCODERS = ("compact", "resnet18", "resnet50", "resnet152")
 DECODERS = ("compact", "paper")
-STAGES = 3  # halvings of the side after the first, coarse convolution
+STAGES = 2  # halvings of the side after the first, coarse convolution
 
 
 def patch_side(size: int) -> int:
     """Side of the patches that the compact encoder starts from and the compact decoder ends in, in pixels."""
-    return 4 if size >= 128 else 2
+    return 8 if size >= 128 else 4
 
 
-def widths(channels: int) -> tuple[int, int, int, int]:
+def widths(channels: int) -> tuple[int, int, int]:
     """Feature channels at each resolution, finest first."""
-    return channels, 2 * channels, 4 * channels, 4 * channels
+    return channels, 2 * channels, 2 * channels
 
 
 def _norm_act(channels: int) -> list[nn.Module]:
@@ -27,7 +27,7 @@ def _norm_act(channels: int) -> list[nn.Module]:
 
 
 class CompactEncoder(nn.Sequential):
-    """Patches, then three halvings: (batch, 1, size, size) to (batch, 256) features."""
+    """Patches, then two halvings: (batch, 1, size, size) to (batch, 256) features."""
 
     features = 256
 

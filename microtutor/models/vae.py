@@ -71,7 +71,7 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         encoder: str = "compact",
         decoder: str = "compact",
         size: int = 224,
-        channels: int = 32,
+        channels: int = 64,
         gauge: str = "canonical",
         pretrained: bool = False,
         frozen: bool = False,

@@ -29,6 +29,7 @@ from microtutor.models import VAE
 from microtutor.statistics import canonical_form
 from microtutor.training.config import TrainingConfig
 
+NOISE, ORDER = 3, 4  # streams of random numbers beside those of the images, 0 to 2 (and never 0 last: it is ignored)
 CHECKPOINT, LOG, CONFIG = "checkpoint.pt", "log.csv", "training.json"
 COLUMNS = ("step", "images", "seconds", "loss", "statistics_error", "kl", "data_share", "validation_statistics_error")
 
@@ -183,13 +184,13 @@ class _Run:
             else:
                 per_epoch = len(self.images) // (config.batch_size * of)
                 epoch, place = divmod(step, per_epoch)
-                order = torch.randperm(len(self.images), generator=seeded_generator(config.seed, 1, epoch))
+                order = torch.randperm(len(self.images), generator=seeded_generator(config.seed, ORDER, epoch + 1))
                 first = (place * of + index) * config.batch_size
                 yield self._in_gauge(self.images[order[first : first + config.batch_size]].to(self.device).float())
             step += 1
 
     def generator(self, step: int) -> torch.Generator:
-        return seeded_generator(self.config.seed, 2, step, self.accelerator.process_index)
+        return seeded_generator(self.config.seed, NOISE, step, self.accelerator.process_index + 1)
 
     # --- watching it -------------------------------------------------------------------------------------------------
     @torch.no_grad()
@@ -234,7 +235,7 @@ class _Run:
 
     def check_finite(self, step: int, *values: Tensor) -> None:
         """Stop if what a step made is NaN or infinite; nothing is saved after that."""
-        if not all(bool(torch.isfinite(value).all()) for value in values):
+        if not all(bool(torch.isfinite(value.detach().sum(dtype=torch.float32))) for value in values):
             raise FloatingPointError(
                 f"the loss or a weight was not finite at step {step}; the last checkpoint is kept in {self.folder}. "
                 f"Try a lower learning_rate (now {self.config.learning_rate:g}), "

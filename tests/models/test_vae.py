@@ -31,7 +31,7 @@ def test_compact_networks(size, channels):
     assert out.reconstruction.shape == (2, 1, size, size)
     assert out.mean.shape == out.log_variance.shape == (2, 5)
     assert 0 < out.reconstruction.min() <= out.reconstruction.max() < 1
-    assert patch_side(size) == (2 if size < 128 else 4)
+    assert patch_side(size) == (4 if size < 128 else 8)
 
 
 @pytest.mark.parametrize("decoder", DECODERS)

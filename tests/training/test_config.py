@@ -47,6 +47,8 @@ def test_data_share_falls_from_one_to_zero():
     assert {TrainingConfig(warm_up=0).data_share(step) for step in (0, 1, 1799)} == {0}
     assert {TrainingConfig(loss="data").data_share(step) for step in (0, 1, 1799)} == {1}
     assert TrainingConfig(steps=10, warm_up=1).data_share(9) == pytest.approx(0.1)
+    mixed = TrainingConfig(steps=10, warm_up=0.5, final_data_share=0.3)
+    assert [mixed.data_share(step) for step in (0, 3, 4, 9)] == pytest.approx([1, 0.4, 0.3, 0.3])
 
 
 def test_loss_at():
@@ -96,12 +98,13 @@ def test_replace_checks_too():
         ({"validate_every": 0}, ValueError, "expected validate_every of at least 1"),
         ({"validation_images": 0}, ValueError, "expected validation_images of at least 1"),
         ({"checkpoint_every": -1}, ValueError, "expected checkpoint_every of at least 1"),
-        ({"images": 63}, ValueError, "expected at least batch_size=64 images, got 63"),
+        ({"images": 31}, ValueError, "expected at least batch_size=32 images, got 31"),
         ({"alpha": -1.0}, ValueError, "expected alpha of at least 0, got -1.0"),
         ({"beta": float("nan")}, ValueError, "expected beta of at least 0, got nan"),
         ({"data": "much"}, TypeError, "expected data as a number, got 'much'"),
         ({"learning_rate": 0}, ValueError, "expected a learning_rate above 0, got 0"),
-        ({"warm_up": 1.5}, ValueError, r"expected warm_up as a share of the steps in \[0, 1\], got 1.5"),
+        ({"warm_up": 1.5}, ValueError, r"expected warm_up as a share in \[0, 1\], got 1.5"),
+        ({"final_data_share": 2}, ValueError, r"expected final_data_share as a share in \[0, 1\], got 2"),
         ({"seed": -1}, ValueError, "expected seed of at least 0, got -1"),
         ({"seed": None}, TypeError, "expected seed as a whole number, got a NoneType"),
         ({"count": 4}, TypeError, r"expected count as a pair \(fewest, most\), got 4"),

@@ -130,7 +130,7 @@ def test_random_numbers_of_the_caller_stay_as_they_are(tmp_path):
 
 
 def test_training_learns(tmp_path):
-    one_line = {"count": (1, 1), "channels": 8, "warm_up": 0.3}
+    one_line = {"count": (1, 1), "channels": 16, "warm_up": 0.3}
     run(tmp_path, **one_line, steps=90, validate_every=45, validation_images=64, batch_size=16, learning_rate=5e-3)
     early, late = read_log(tmp_path)["validation_statistics_error"]
     held_out = LineImages(count=(1, 1), size=32).sample(64, split="validation").images
