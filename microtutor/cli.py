@@ -175,16 +175,33 @@ def reconstruct(
 def reproduce(
     images: Annotated[int, typer.Option(help="held-out images of each set")] = 1000,
     seed: Seed = 0,
+    train_: Annotated[bool, typer.Option("--train", help="train everything anew first: hours on a CPU")] = False,
+    output: Annotated[Path, typer.Option(help="with --train: folder for the runs, gone on with if there")] = Path(
+        "runs/reproduce"
+    ),
+    device: Device = "auto",
 ) -> None:
     """Print the paper's table, with the reference methods and the shipped weights beside it. Takes two minutes.
 
-    For example: microtutor reproduce
+    For example: microtutor reproduce --train
     """
     with plain_errors():
         from microtutor.evaluation import report, table
+        from microtutor.models import shipped_weights
+        from microtutor.records import shipped_configuration
+        from microtutor.training import train as run
 
+        for name in shipped_weights() if train_ else []:
+            typer.echo(f"{name}: training, as its card says ...", err=True)
+            run(shipped_configuration(name).replace(device=device), output / name, resume=True)
         for data_set in ("1-4 lines", "3-6 lines"):
-            rows = report(data_set, images=images, seed=seed, say=lambda text: typer.echo(f"{text} ...", err=True))
+            rows = report(
+                data_set,
+                images=images,
+                seed=seed,
+                folder=output if train_ else None,
+                say=lambda text: typer.echo(f"{text} ...", err=True),
+            )
             typer.echo(f"\n{data_set}, {images} held-out images, reconstructions as they come out\n{table(rows)}\n")
 
 

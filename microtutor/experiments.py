@@ -42,7 +42,6 @@ EXPERIMENTS: dict[str, dict[str, dict[str, Any]]] = {
         "no amplitude term": {"amplitude": 0.0},
         "batches of 64, half the steps": {"batch_size": 64, "steps": FULL.steps // 2},
         "twice the learning rate": {"learning_rate": 2 * FULL.learning_rate},
-        "twice the channels": {"channels": 2 * FULL.channels},
         "paper's decoder": {"decoder": "paper"},
     },
     # the paper's three questions, on its own terms: plain images, no warm-up

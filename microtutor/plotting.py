@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -177,4 +178,35 @@ def show_logs(
     ax.legend(fontsize=8)
     ax.grid(alpha=0.3)
     ax.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def show_sweep(
+    sweeps: Mapping[str, Sequence[Mapping[str, Any]]], measures: Mapping[str, str], *, log: bool = True
+) -> Figure:
+    """How measures change along a knob: the mean over seeds, and a band from the lowest seed to the highest.
+
+    Args:
+        sweeps: rows of `microtutor.records.read_runs`, by the name of the knob: one row of panels each.
+        measures: label of the axis by the name of the measure: one column of panels each. Errors get a log axis.
+        log: whether the knob's axis is logarithmic.
+
+    >>> rows = [{"choice": c, "seed": s, "kl": s + float(c)} for c in "12" for s in (0, 1)]
+    >>> len(show_sweep({"beta": rows}, {"kl": "KL (nats)"}).axes)
+    1
+    """
+    size = (2.9 * len(measures), 2.4 * len(sweeps))
+    figure, axes = plt.subplots(len(sweeps), len(measures), figsize=size, squeeze=False, layout="constrained")
+    for row, (knob, runs) in zip(axes, sweeps.items()):
+        choices = sorted({float(run["choice"]) for run in runs})
+        for ax, (measure, label), colour in zip(row, measures.items(), COLOURS):
+            values = [[float(run[measure]) for run in runs if float(run["choice"]) == choice] for choice in choices]
+            ax.fill_between(choices, [min(v) for v in values], [max(v) for v in values], color=colour, alpha=0.25)
+            ax.plot(choices, [sum(v) / len(v) for v in values], color=colour, marker="o", markersize=4)
+            ax.set(xlabel=knob, ylabel=label, xscale="log" if log else "linear")
+            if "error" in measure:
+                ax.set_yscale("log")
+            else:
+                ax.set_ylim(bottom=0)
+            ax.spines[["top", "right"]].set_visible(False)
     return figure

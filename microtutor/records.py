@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import os
 import subprocess
 from dataclasses import fields
@@ -13,8 +15,11 @@ from microtutor.evaluation import Evaluation, evaluate
 from microtutor.files import write_json
 from microtutor.microstructures import LineImages
 from microtutor.models import VAE
+from microtutor.models.vae import WEIGHTS
 from microtutor.training import TrainingConfig, read_log
 
+_PACKAGE = Path(__file__).parent
+RESULTS = next(folder for folder in (_PACKAGE / "results", _PACKAGE.parent / "results") if folder.is_dir())
 METRICS = tuple(f.name for f in fields(Evaluation) if f.type == "float")  # those that are numbers
 
 
@@ -73,6 +78,47 @@ def write_record(
     }
     write_json(path, record)
     return record
+
+
+def read_record(name: str) -> dict[str, Any]:
+    """A recorded run that comes with the package, by the name of its file.
+
+    Raises:
+        FileNotFoundError: there is no such record; the message lists those there are.
+
+    >>> read_record("lines-1-4")["trainable_parameters"] < 8_000_000
+    True
+    """
+    return json.loads(_result(f"{name}.json").read_text())
+
+
+def read_runs(name: str) -> list[dict[str, Any]]:
+    """The runs of a recorded experiment that comes with the package: one row each, with numbers as floats.
+
+    >>> {row["choice"] for row in read_runs("latent")} >= {"1", "9"}
+    True
+    """
+    with open(_result(f"{name}.csv"), newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [{k: v if k in ("choice", "data_set") else float(v) for k, v in row.items()} for row in rows]
+
+
+def shipped_configuration(name: str) -> TrainingConfig:
+    """The configuration that shipped weights were trained with, from their card.
+
+    >>> shipped_configuration("lines-1-4").latent_dim
+    9
+    """
+    card = json.loads((WEIGHTS / name / "card.json").read_text())
+    return TrainingConfig(**card["configuration"])
+
+
+def _result(file_name: str) -> Path:
+    path = RESULTS / file_name
+    if not path.is_file():
+        known = ", ".join(sorted(p.name for p in RESULTS.glob(f"*{path.suffix}")))
+        raise FileNotFoundError(f"expected one of the recorded results {known}; got {file_name!r}")
+    return path
 
 
 def current_commit() -> str:

@@ -52,3 +52,23 @@ def frame_slider(
     ipywidgets.jslink((slider, "value"), (stack, "selected_index"))
     ipywidgets.jslink((slider, "value"), (captions, "selected_index"))
     return ipywidgets.VBox([slider, captions, stack])
+
+
+def chooser(boxes: Sequence[ipywidgets.Widget], names: Sequence[str], *, description: str) -> ipywidgets.VBox:
+    """Buttons that show one of some widgets; the browser alone switches. Sliders inside keep working.
+
+    Args:
+        boxes: for example what `frame_slider` returns.
+        names: what the buttons say.
+        description: what is chosen.
+
+    >>> chooser([ipywidgets.Label("a"), ipywidgets.Label("b")], ["0", "1"], description="latent").children[0].index
+    0
+    """
+    if not boxes or len(boxes) != len(names):
+        raise ValueError(f"expected as many names as boxes, at least one; got {len(names)} and {len(boxes)}")
+    style = {"description_width": "initial", "button_width": "2.5em"}
+    buttons = ipywidgets.ToggleButtons(options=list(names), index=0, description=description, style=style)
+    stack = ipywidgets.Stack(list(boxes), selected_index=0)
+    ipywidgets.jslink((buttons, "index"), (stack, "selected_index"))
+    return ipywidgets.VBox([buttons, stack])

@@ -1,6 +1,7 @@
 """The command line, run as a user runs it."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from microtutor.cli import app
 from microtutor.microstructures import LineImages
 from microtutor.models import VAE
 from microtutor.statistics import autocorrelation
+from microtutor.training import TrainingConfig
 
 TINY = [f"--set={change}" for change in ("size=32", "channels=8", "steps=4", "batch_size=8", "validation_images=8")]
 
@@ -40,6 +42,21 @@ def test_train_then_evaluate(tmp_path):
     said = run("evaluate", tmp_path / "run", "--images", 10, "--count", "3-6")
     assert said.exit_code == 0, said.output
     assert "6.31e-05" in said.output  # the paper's number for the harder set
+
+
+def test_reproduce_trains_what_the_cards_say(tmp_path, monkeypatch):
+    tiny = TrainingConfig(size=224, channels=8, steps=2, batch_size=2, validation_images=2, precision="bf16")
+    monkeypatch.setattr("microtutor.models.shipped_weights", lambda: ["lines-1-4", "lines-3-6"])
+    monkeypatch.setattr("microtutor.records.shipped_configuration", lambda name: tiny)
+    settings = sys.modules["microtutor.evaluation.report"]  # the name alone is the function
+    monkeypatch.setattr(settings, "TRAINING_IMAGES", 40)
+    monkeypatch.setattr(settings, "SEARCHED", 1)
+    said = run("reproduce", "--train", "--images", 20, "--output", tmp_path)
+    assert said.exit_code == 0, said.output
+    assert (tmp_path / "lines-3-6" / "model.safetensors").is_file()
+    names = [line.split("  ")[0] for line in said.stdout.splitlines()]
+    for name in ("the paper", "PCA of the statistics, 9 numbers", "nearest of 40 images", "lines-1-4, 9 latents"):
+        assert name in names
 
 
 @pytest.fixture

@@ -31,10 +31,13 @@ def test_an_experiment_goes_on_where_it_was_stopped(tmp_path):
     first = run_experiment("beta", path, seeds=1, images=6, base=TINY, progress=False)
     with open(path, newline="") as file:
         kept = list(csv.DictReader(file))
-    assert [row["choice"] for row in kept] == ["0.01", "0.1", "1", "10", "100"]
+    choices = list(EXPERIMENTS["beta"])
+    assert [row["choice"] for row in kept] == choices
     assert all(0 < float(row["statistics_error_mean"]) < 1 for row in kept)
     again = run_experiment("beta", path, seeds=2, images=6, base=TINY, progress=False)
-    assert [(row["choice"], int(row["seed"])) for row in again[5:]] == [(c, 1) for c in ("0.01", "0.1", "1", "10", "100")]
+    assert [(row["choice"], int(row["seed"])) for row in again[5:]] == [
+        (c, 1) for c in ("0.01", "0.1", "1", "10", "100")
+    ]
     assert again[0]["seconds"] == str(first[0]["seconds"])  # not run again
     described = json.loads(path.with_suffix(".json").read_text())
     assert described["base"]["size"] == 32

@@ -137,6 +137,23 @@ def test_show_logs(against):
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b", "paper"]
 
 
+def test_show_sweep():
+    rows = [
+        {"choice": choice, "seed": seed, "kl": seed + float(choice), "statistics_error_mean": (1 + seed) * 1e-6}
+        for choice in ("10", "1", "0.1")
+        for seed in (0, 1, 2)
+    ]
+    figure = plotting.show_sweep({"beta": rows, "alpha": rows}, {"kl": "KL (nats)", "statistics_error_mean": "error"})
+    assert len(figure.axes) == 4
+    kl, error = figure.axes[:2]
+    assert list(kl.lines[0].get_xdata()) == [0.1, 1, 10]
+    assert list(kl.lines[0].get_ydata()) == pytest.approx([1.1, 2, 11])
+    band = kl.collections[0].get_paths()[0].get_extents()
+    assert (band.ymin, band.ymax) == pytest.approx((0.1, 12))
+    assert (kl.get_xlabel(), kl.get_ylabel(), kl.get_xscale()) == ("beta", "KL (nats)", "log")
+    assert (kl.get_yscale(), error.get_yscale()) == ("linear", "log")
+
+
 def test_figures_can_be_saved(tmp_path):
     for i, figure in enumerate(
         (

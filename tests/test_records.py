@@ -5,7 +5,8 @@ import pytest
 
 from microtutor import records
 from microtutor.evaluation import evaluate, evaluate_reconstructions
-from microtutor.records import metrics, write_record
+from microtutor.models import shipped_weights
+from microtutor.records import RESULTS, metrics, read_record, read_runs, shipped_configuration, write_record
 from microtutor.training import TrainingConfig, train
 
 TINY = TrainingConfig(size=32, channels=4, steps=3, batch_size=4, validate_every=1, validation_images=4, device="cpu")
@@ -53,3 +54,30 @@ def test_without_git_the_commit_is_unknown(monkeypatch, failure):
 
     monkeypatch.setattr(records.subprocess, "run", fail)
     assert records.current_commit() == "unknown"
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.stem)
+def test_every_result_says_how_to_repeat_it(path):
+    record = read_record(path.stem)
+    assert record["command"].startswith("microtutor ")
+    assert "changes" not in record["commit"]
+    assert record["environment"]["torch"]
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("*.csv")), ids=lambda path: path.stem)
+def test_every_sweep_has_all_its_runs(path):
+    rows, described = read_runs(path.stem), read_record(path.stem)
+    assert {(row["choice"], row["seed"]) for row in rows} == {(c, s) for c in described["changes"] for s in range(3)}
+    for choice, means in described["mean over seeds"].items():
+        for name, mean in means.items():
+            values = [row[name] for row in rows if row["choice"] == choice]
+            assert sum(values) / len(values) == pytest.approx(mean, rel=1e-4)
+
+
+def test_an_unknown_result_is_answered_with_those_there_are():
+    with pytest.raises(FileNotFoundError, match=r"expected one of .*lines-1-4.json.*; got 'luck.json'"):
+        read_record("luck")
+
+
+def test_shipped_weights_can_be_trained_anew():
+    assert all(isinstance(shipped_configuration(name), TrainingConfig) for name in shipped_weights())

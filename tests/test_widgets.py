@@ -5,7 +5,7 @@ import matplotlib.pyplot as plt
 import pytest
 from PIL import Image
 
-from microtutor.widgets import frame_slider, frames
+from microtutor.widgets import chooser, frame_slider, frames
 
 
 def test_frames_are_pictures_and_close_their_figures():
@@ -42,3 +42,19 @@ def test_bad_input(pictures, labels):
     message = f"expected as many labels as pictures, at least one; got {len(labels)} and {len(pictures)}"
     with pytest.raises(ValueError, match=message):
         frame_slider(pictures, labels, description="shift")
+
+
+def test_chooser_shows_the_chosen_box(monkeypatch):
+    links = []
+    monkeypatch.setattr(ipywidgets, "jslink", lambda source, target: links.append((source, target)))
+    inside = [frame_slider([b"a"], ["x"], description="s") for _ in range(3)]
+    links.clear()
+    buttons, stack = chooser(inside, ["0", "1", "2"], description="latent").children
+    assert (buttons.options, stack.selected_index) == (("0", "1", "2"), 0)
+    assert list(stack.children) == inside
+    assert links == [((buttons, "index"), (stack, "selected_index"))]
+
+
+def test_chooser_needs_as_many_names_as_boxes():
+    with pytest.raises(ValueError, match="expected as many names as boxes, at least one; got 1 and 0"):
+        chooser([], ["a"], description="latent")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -12,6 +13,8 @@ from microtutor.evaluation.metrics import PAPER, ROWS, Evaluation, evaluate, eva
 from microtutor.evaluation.references import References
 from microtutor.microstructures import LineImages, LineSample
 from microtutor.models import VAE, shipped_weights
+from microtutor.reconstruction import reconstruct
+from microtutor.statistics import autocorrelation
 
 COLUMNS = {
     "statistics_error_mean": "error, mean",
@@ -21,7 +24,8 @@ COLUMNS = {
     "volume_fraction_difference": "volume fr.",
 }
 SETS = {"1-4 lines": (1, 4), "3-6 lines": (3, 6)}
-WEIGHTS = {"1-4 lines": ("lines-1-4", "lines-1-4-z32"), "3-6 lines": ("lines-3-6",)}
+WEIGHTS = {"1-4 lines": ("lines-1-4", "lines-1-4-data", "lines-1-4-z32"), "3-6 lines": ("lines-3-6",)}
+SEARCHED = 8  # images; a search takes seconds each
 TRAINING_IMAGES = 2000
 
 
@@ -34,7 +38,13 @@ class Row:
 
 
 def report(
-    data_set: str, *, images: int = 1000, seed: int = 0, size: int = 224, say: Callable[[str], None] = lambda text: None
+    data_set: str,
+    *,
+    images: int = 1000,
+    seed: int = 0,
+    size: int = 224,
+    folder: Path | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> list[Row]:
     """The paper's numbers, the reference methods and the shipped weights on one of the paper's sets.
 
@@ -43,6 +53,7 @@ def report(
         images: number of held-out images.
         seed: of the held-out images.
         size: of the images; the shipped weights need 224, others leave them out.
+        folder: take weights of the same names from here instead of the shipped ones.
         say: called with a line of text before each step.
 
     Raises:
@@ -59,7 +70,8 @@ def report(
     say(f"{data_set}: reference methods, from {TRAINING_IMAGES} training images")
     rows += _reference_rows(lines, sample)
     for name in WEIGHTS[data_set]:
-        if name in shipped_weights() and size == (vae := VAE.from_pretrained(name)).size:
+        there = name in shipped_weights() if folder is None else (folder / name).is_dir()
+        if there and size == (vae := VAE.from_pretrained(name if folder is None else folder / name)).size:
             say(f"{data_set}: weights {name}")
             rows.append(Row(f"{name}, {vae.latent_dim} latents", _metrics(evaluate(vae, sample))))
     return rows
@@ -84,11 +96,15 @@ def _reference_rows(lines: LineImages, sample: LineSample) -> list[Row]:
     n = TRAINING_IMAGES
     empty = evaluate_reconstructions(torch.zeros_like(sample.images), sample)
     nearest = evaluate_reconstructions(references.nearest_images(sample.images), sample)
+    some = sample[:SEARCHED]
+    searched = evaluate_reconstructions(reconstruct(autocorrelation(some.images)), some)
     return [
         Row("empty image", {k: v for k, v in _metrics(empty).items() if k.startswith("statistics")}),
         Row(f"mean statistics of {n} images", _error_metrics(references.mean_errors(sample.images))),
-        Row(f"PCA of the statistics, 9 of {n}", _error_metrics(references.pca_errors(sample.images, 9))),
+        Row("PCA of the statistics, 9 numbers", _error_metrics(references.pca_errors(sample.images, 9))),
+        Row("PCA of the statistics, 32 numbers", _error_metrics(references.pca_errors(sample.images, 32))),
         Row(f"nearest of {n} images", _metrics(nearest)),
+        Row(f"search on the pixels, {len(some)} images", _metrics(searched)),
     ]
 
 
