@@ -47,7 +47,7 @@ def power_spectrum(m: Tensor, *, ndim: int = 2) -> Tensor:
     tensor([[4., 0.],
             [0., 0.]])
     """
-    return _power(rfftn(_full_precision(check_field(m, ndim=ndim)), dim=_axes(ndim)), math.prod(m.shape[-ndim:]))
+    return _power(rfftn(_full_precision(check_field(m, ndim=ndim)), dim=_axes(ndim))).div_(math.prod(m.shape[-ndim:]))
 
 
 def autocorrelation(
@@ -165,8 +165,8 @@ def _full_precision(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
-def _power(spectrum: Tensor, pixels: int) -> Tensor:
-    return (spectrum.real.square() + spectrum.imag.square()) / pixels
+def _power(spectrum: Tensor) -> Tensor:
+    return torch.addcmul(spectrum.real.square(), spectrum.imag, spectrum.imag)
 
 
 def _correlate(
@@ -257,7 +257,7 @@ def _even_products(a: Tensor, _: Tensor, lengths: tuple[int, ...], reach: Reach)
     """As `_all_products` of a with itself: real and even, like its transform, so half of it gives the other half."""
     ndim, first = len(lengths), -len(lengths)
     spectrum = _transform(a, lengths)
-    f = (spectrum * spectrum.conj()).real / math.prod(lengths)
+    f = _power(spectrum).div_(math.prod(lengths))
     if ndim == 1:
         return _keep(hfft(f, n=lengths[0]), -1, reach[0])
     low, high = reach[0]
