@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.fft import irfft2, rfft2
 
 from microtutor.checks import check_field, check_same_shape
-from microtutor.statistics.correlations import _full_precision, power_spectrum
+from microtutor.statistics.correlations import _full_precision, _power, power_spectrum
 
 Reduction = Literal["mean", "sum", "none"]
 CHUNK = 2**18  # pixels transformed at a time on a CPU: about a megabyte, so that they stay in its cache
@@ -107,7 +107,7 @@ class _SpectralError(torch.autograd.Function):
         flat, wanted = images.reshape(-1, height, width), target.reshape(-1, height, width // 2 + 1)
         for part in _chunks(flat):
             spectrum = rfft2(flat[part])
-            power = (spectrum.real.square() + spectrum.imag.square()).div_(pixels)
+            power = _power(spectrum).div_(pixels)
             slope: Tensor | int = 0
             if statistics:
                 difference = power - wanted[part]

@@ -16,6 +16,7 @@ ROAD = [
     "environment",
     "microstructures",
     "statistics.correlations",
+    "statistics.blocks",
     "statistics.canonical",
     "statistics",
     "losses",

@@ -8,15 +8,18 @@ float16.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.fft import irfftn, rfftn
+from torch.fft import fft, hfft, irfftn, rfft, rfftn
 
 from microtutor.checks import check_count, check_field, check_phase, check_same_shape, describe
 
 Boundary = Literal["periodic", "open"]
+Reach = tuple[tuple[int, int], ...]  # the least and the greatest shift along each axis
+CHUNK = 2**18  # numbers transformed at a time on a CPU: about a megabyte, so that they stay in its cache
 
 
 def volume_fraction(m: Tensor, *, ndim: int = 2) -> Tensor:
@@ -44,13 +47,13 @@ def power_spectrum(m: Tensor, *, ndim: int = 2) -> Tensor:
     tensor([[4., 0.],
             [0., 0.]])
     """
-    return _power(rfftn(_full_precision(check_field(m, ndim=ndim)), dim=_axes(ndim)), math.prod(m.shape[-ndim:]))
+    return _power(rfftn(_full_precision(check_field(m, ndim=ndim)), dim=_axes(ndim))).div_(math.prod(m.shape[-ndim:]))
 
 
 def autocorrelation(
     m: Tensor,
     *,
-    boundary: Boundary = "periodic",
+    boundary: Boundary | Sequence[Boundary] = "periodic",
     mask: Tensor | None = None,
     ndim: int = 2,
     centred: bool = False,
@@ -60,7 +63,8 @@ def autocorrelation(
 
     Args:
         m: phase indicator in [0, 1], shape (..., H, W) (with ndim=3: (..., D, H, W)).
-        boundary: "periodic" wraps shifts around; "open" counts only pairs inside the image.
+        boundary: "periodic" wraps shifts around; "open" counts only pairs inside the image; or one for each spatial
+            axis, such as ("open", "periodic").
         mask: confidence in each pixel, in [0, 1], shape (H, W) or that of m; pairs count by the product of both ends.
         ndim: number of spatial axes.
         centred: move zero shift from index 0 to the middle, [H//2, W//2].
@@ -88,7 +92,7 @@ def cross_correlation(
     a: Tensor,
     b: Tensor,
     *,
-    boundary: Boundary = "periodic",
+    boundary: Boundary | Sequence[Boundary] = "periodic",
     mask: Tensor | None = None,
     ndim: int = 2,
     centred: bool = False,
@@ -161,51 +165,140 @@ def _full_precision(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
-def _power(spectrum: Tensor, pixels: int) -> Tensor:
-    return (spectrum.real.square() + spectrum.imag.square()) / pixels
+def _power(spectrum: Tensor) -> Tensor:
+    return torch.addcmul(spectrum.real.square(), spectrum.imag, spectrum.imag)
 
 
 def _correlate(
-    a: Tensor, b: Tensor, boundary: str, mask: Tensor | None, ndim: int, centred: bool, max_shift: int | None
+    a: Tensor,
+    b: Tensor,
+    boundary: Boundary | Sequence[Boundary],
+    mask: Tensor | None,
+    ndim: int,
+    centred: bool,
+    max_shift: int | None,
 ) -> Tensor:
     """mean_x a(x) b(x + r) over the pairs that the boundary and the mask allow."""
-    if boundary not in ("periodic", "open"):
-        raise ValueError(f"expected boundary to be 'periodic' or 'open', got {boundary!r}")
-    shape = a.shape[-ndim:]
+    shape = a.shape[-len(_axes(ndim)) :]
+    boundaries, reach = _boundaries(boundary, ndim), _reach(shape, max_shift)
     if mask is None:
-        f = _products(a, b, boundary, ndim) / _pair_counts(shape, boundary, a)
+        f = _products(a, b, boundaries, reach, _pair_counts(shape, boundaries, reach, a))
     else:
         weight = _full_precision(check_phase(mask, ndim=ndim, name="mask")).to(a)
         if weight.shape[-ndim:] != shape:
             raise ValueError(f"expected the mask with spatial shape {tuple(shape)}, got {describe(mask)}")
-        pairs = _products(weight, weight, boundary, ndim)
+        pairs = _products(weight, weight, boundaries, reach)
         noise = 1e3 * torch.finfo(weight.dtype).eps * weight.square().sum(_axes(ndim), keepdim=True)
-        f = _products(a * weight, b * weight, boundary, ndim) / torch.where(pairs > noise, pairs, torch.nan)
-    if max_shift is not None:
-        return _window(f, check_count(max_shift, name="max_shift", minimum=0), ndim)
-    return torch.fft.fftshift(f, dim=_axes(ndim)) if centred else f
+        weighted = a * weight
+        f = _products(weighted, weighted if b is a else b * weight, boundaries, reach)
+        f = f / torch.where(pairs > noise, pairs, torch.nan)
+    return torch.fft.fftshift(f, dim=_axes(ndim)) if centred or max_shift is not None else f
 
 
-def _products(a: Tensor, b: Tensor, boundary: str, ndim: int) -> Tensor:
-    """sum_x a(x) b(x + r) for every shift r, by FFT; zero shift at index 0, shape of a."""
-    axes, shape = _axes(ndim), a.shape[-ndim:]
-    padded = tuple(_fast_length(2 * n - 1) for n in shape) if boundary == "open" else tuple(shape)
-    spectrum = rfftn(a, s=padded, dim=axes)
-    product = spectrum.conj() * (spectrum if b is a else rfftn(b, s=padded, dim=axes))
-    f = irfftn(product, s=padded, dim=axes)
-    for axis, n in zip(axes, shape, strict=True):
-        if f.shape[axis] != n:  # keep the shifts 0 .. and .. -1, in the order of fftfreq
-            f = torch.cat([f.narrow(axis, 0, (n + 1) // 2), f.narrow(axis, f.shape[axis] - n // 2, n // 2)], axis)
+def _boundaries(boundary: Boundary | Sequence[Boundary], ndim: int) -> tuple[Boundary, ...]:
+    """One boundary for each axis."""
+    each = (boundary,) * ndim if isinstance(boundary, str) else tuple(boundary)
+    if len(each) != ndim or any(one not in ("periodic", "open") for one in each):
+        raise ValueError(
+            f"expected boundary to be 'periodic' or 'open', or one of them for each axis, got {boundary!r}"
+        )
+    return each
+
+
+def _reach(shape: torch.Size, max_shift: int | None) -> Reach:
+    """The least and the greatest shift wanted along each axis: all of an image's, or those up to max_shift."""
+    if max_shift is None:
+        return tuple((-(n // 2), (n - 1) // 2) for n in shape)
+    reach = check_count(max_shift, name="max_shift", minimum=0)
+    for n in shape:
+        if 2 * reach + 1 > n:
+            raise ValueError(f"expected max_shift of at most {(n - 1) // 2} for a side of {n} pixels, got {reach}")
+    return ((-reach, reach),) * len(shape)
+
+
+def _products(
+    a: Tensor, b: Tensor, boundaries: tuple[Boundary, ...], reach: Reach, counts: Tensor | float = 1.0
+) -> Tensor:
+    """sum_x a(x) b(x + r) / counts for every shift r in reach, by FFT: 0, 1, ... and then ..., -1 along each axis.
+
+    An open axis is padded with as many zeros as the greatest shift needs, not more.
+    """
+    ndim = len(reach)
+    shape, batch = a.shape[-ndim:], a.shape[:-ndim]
+    lengths = tuple(
+        n if boundary == "periodic" else _fast_length(n + max(-low, high))
+        for n, boundary, (low, high) in zip(shape, boundaries, reach, strict=True)
+    )
+    correlate = _even_products if b is a else _all_products
+    first, second = a.reshape(-1, *shape), b.reshape(-1, *shape)
+    step = max(1, CHUNK // math.prod(lengths))
+    if a.device.type != "cpu" or a.requires_grad or b.requires_grad or len(first) <= step:
+        return (
+            correlate(first, second, lengths, reach)
+            .div_(counts)
+            .reshape(*batch, *(high - low + 1 for low, high in reach))
+        )
+    f = a.new_empty(len(first), *(high - low + 1 for low, high in reach))
+    for i in range(0, len(first), step):
+        part = slice(i, i + step)
+        torch.div(correlate(first[part], second[part], lengths, reach), counts, out=f[part])
+    return f.reshape(*batch, *f.shape[1:])
+
+
+def _all_products(a: Tensor, b: Tensor, lengths: tuple[int, ...], reach: Reach) -> Tensor:
+    axes = _axes(len(lengths))
+    f = irfftn(_transform(a, lengths).conj() * _transform(b, lengths), s=lengths, dim=axes)
+    for axis, shifts in zip(axes, reach, strict=True):
+        f = _keep(f, axis, shifts)
     return f
 
 
-def _pair_counts(shape: torch.Size, boundary: str, like: Tensor) -> Tensor:
+def _even_products(a: Tensor, _: Tensor, lengths: tuple[int, ...], reach: Reach) -> Tensor:
+    """As `_all_products` of a with itself: real and even, like its transform, so half of it gives the other half."""
+    ndim, first = len(lengths), -len(lengths)
+    spectrum = _transform(a, lengths)
+    f = _power(spectrum).div_(math.prod(lengths))
+    if ndim == 1:
+        return _keep(hfft(f, n=lengths[0]), -1, reach[0])
+    low, high = reach[0]
+    f = rfft(f, dim=first).narrow(first, 0, -low + 1)  # as f is even, the sign of the exponent does not matter
+    for axis in range(first + 1, -1):
+        f = fft(f, dim=axis)
+    f = hfft(f, n=lengths[-1])
+    others = tuple(range(first + 1, 0))
+    mirrored = f.narrow(first, 1, -low).flip(first, *others).roll((1,) * len(others), others)
+    parts = [f.narrow(first, 0, high + 1), mirrored]
+    for axis, shifts in zip(others, reach[1:], strict=True):
+        parts = [_keep(part, axis, shifts) for part in parts]
+    return torch.cat(parts, first)
+
+
+def _transform(x: Tensor, lengths: tuple[int, ...]) -> Tensor:
+    """rfftn of x, padded with zeros to lengths; rows of nothing but zeros are not transformed."""
+    if x.shape[-len(lengths) :] == lengths:
+        return rfftn(x, dim=_axes(len(lengths)))
+    x = rfft(x, n=lengths[-1])
+    for axis in range(-2, -len(lengths) - 1, -1):
+        x = fft(x, n=lengths[axis], dim=axis)
+    return x
+
+
+def _keep(f: Tensor, axis: int, shifts: tuple[int, int]) -> Tensor:
+    """Of shifts 0, 1, ..., -1 along an axis, those from shifts[0] to shifts[1], in the same order."""
+    n, (low, high) = f.shape[axis], shifts
+    if high + 1 - low == n:
+        return f
+    return torch.cat([f.narrow(axis, 0, high + 1), f.narrow(axis, n + low, -low)], axis)
+
+
+def _pair_counts(shape: torch.Size, boundaries: tuple[Boundary, ...], reach: Reach, like: Tensor) -> Tensor:
     """How many pairs of pixels each shift has: whole numbers, exact."""
-    if boundary == "periodic":
+    if "open" not in boundaries:
         return torch.tensor(math.prod(shape), dtype=like.dtype, device=like.device)
     count = torch.ones((), dtype=torch.float64)
-    for n in shape:
-        count = count[..., None] * (n - torch.fft.fftfreq(n, 1 / n, dtype=torch.float64).round().abs())
+    for n, boundary, (low, high) in zip(shape, boundaries, reach, strict=True):
+        shift = torch.cat([torch.arange(high + 1), torch.arange(low, 0)])
+        count = count[..., None] * (n - shift.abs() if boundary == "open" else torch.full_like(shift, n))
     return count.to(like)
 
 
@@ -219,12 +312,3 @@ def _fast_length(n: int) -> int:
         if rest == 1:
             return n
         n += 1
-
-
-def _window(f: Tensor, reach: int, ndim: int) -> Tensor:
-    for axis in _axes(ndim):
-        n = f.shape[axis]
-        if 2 * reach + 1 > n:
-            raise ValueError(f"expected max_shift of at most {(n - 1) // 2} for a side of {n} pixels, got {reach}")
-        f = torch.cat([f.narrow(axis, n - reach, reach), f.narrow(axis, 0, reach + 1)], axis)
-    return f

@@ -9,6 +9,7 @@ from hypothesis import given
 from microtutor.microstructures import LineImages
 from microtutor.statistics import (
     autocorrelation,
+    correlations,
     cross_correlation,
     power_spectrum,
     radial_average,
@@ -34,7 +35,8 @@ def shifts(n):
 
 
 def count_pairs(a, b, boundary, mask=None):
-    """mean of a(x) b(x + r) over all pairs, one pair at a time."""
+    """mean of a(x) b(x + r) over all pairs, one pair at a time; one boundary, or one for each axis."""
+    boundaries = (boundary,) * a.ndim if isinstance(boundary, str) else boundary
     a, b = a.numpy(), b.numpy()
     weight = np.ones(a.shape) if mask is None else mask.numpy()
     f = np.empty(a.shape)
@@ -42,9 +44,8 @@ def count_pairs(a, b, boundary, mask=None):
         total, pairs = 0.0, 0.0
         for x in np.ndindex(a.shape):
             y = tuple(i + shifts(n)[k] for i, n, k in zip(x, a.shape, place))
-            if boundary == "periodic":
-                y = tuple(i % n for i, n in zip(y, a.shape))
-            elif not all(0 <= i < n for i, n in zip(y, a.shape)):
+            y = tuple(i % n if along == "periodic" else i for i, n, along in zip(y, a.shape, boundaries))
+            if not all(0 <= i < n for i, n in zip(y, a.shape)):
                 continue
             total += weight[x] * a[x] * weight[y] * b[y]
             pairs += weight[x] * weight[y]
@@ -65,6 +66,35 @@ def test_counting_pairs(shape, boundary):
     assert_close(autocorrelation(a, **options), count_pairs(a, a, boundary))
     assert_close(autocorrelation(b, **options), count_pairs(b, b, boundary))
     assert_close(cross_correlation(a, b, **options), count_pairs(a, b, boundary))
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (5, 3), (1, 6), (3, 2, 4)])
+def test_one_boundary_for_each_axis(shape):
+    a, b, mask = random_phase(*shape, seed=1), random_grey(*shape, seed=2), random_grey(*shape, seed=3)
+    for boundary in itertools.product(("periodic", "open"), repeat=len(shape)):
+        options = {"boundary": boundary, "ndim": len(shape)}
+        assert_close(autocorrelation(a, **options), count_pairs(a, a, boundary))
+        assert_close(cross_correlation(a, b, **options), count_pairs(a, b, boundary))
+        assert_close(autocorrelation(a, mask=mask, **options), count_pairs(a, a, boundary, mask))
+
+
+@pytest.mark.parametrize("boundary", ["periodic", "open"])
+def test_images_too_many_for_one_chunk(boundary, monkeypatch):
+    monkeypatch.setattr(correlations, "CHUNK", 100)
+    m = random_phase(7, 2, 6, 5)
+    together = autocorrelation(m, boundary=boundary)
+    assert_close(together, torch.stack([autocorrelation(one, boundary=boundary) for one in m]))
+    crossed = cross_correlation(m, m.flip(0), boundary=boundary)
+    assert_close(crossed[2, 1], cross_correlation(m[2, 1], m[4, 1], boundary=boundary))
+
+
+@pytest.mark.parametrize("reach", [0, 1, 2])
+@pytest.mark.parametrize("boundary", ["periodic", "open", ("open", "periodic")])
+def test_a_window_is_cut_from_the_map(reach, boundary):
+    m = random_phase(5, 6)
+    whole = autocorrelation(m, boundary=boundary, centred=True)
+    window = whole[2 - reach : 3 + reach, 3 - reach : 4 + reach]
+    assert_close(autocorrelation(m, boundary=boundary, max_shift=reach), window)
 
 
 @pytest.mark.parametrize("boundary", ["periodic", "open"])
@@ -336,7 +366,11 @@ def test_bad_images(function, value, error, message):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"boundary": "mirror"}, ValueError, "expected boundary to be 'periodic' or 'open', got 'mirror'"),
+        (
+            {"boundary": "mirror"},
+            ValueError,
+            "expected boundary to be 'periodic' or 'open', or one of them for each axis, got 'mirror'",
+        ),
         ({"mask": torch.ones(3, 3)}, ValueError, r"mask with spatial shape \(4, 6\), got a tensor of shape \(3, 3\)"),
         (
             {"mask": 2 * torch.ones(4, 6)},

@@ -1,0 +1,77 @@
+"""Statistics block by block: equal to those of the whole."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from microtutor.statistics import autocorrelation, autocorrelation_of_blocks
+
+
+def labels(*shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 3, shape, dtype=np.uint8)
+
+
+def whole(array, reach, boundary):
+    m = torch.from_numpy((array == 1).astype(np.float64))
+    return autocorrelation(m, ndim=m.ndim, max_shift=reach, boundary=boundary)
+
+
+@pytest.mark.parametrize("block", [3, 4, 100])
+@pytest.mark.parametrize("shape", [(17,), (12, 13), (9, 16), (8, 7, 9)])
+def test_blocks_give_what_the_whole_gives(shape, block):
+    array = labels(*shape)
+    for boundary in itertools.product(("periodic", "open"), repeat=len(shape)):
+        for reach in (0, 1, 3):
+            found = autocorrelation_of_blocks(array, reach, phase=1, boundary=boundary, block=block)
+            torch.testing.assert_close(found, whole(array, reach, boundary), rtol=0, atol=1e-6)
+
+
+def test_a_memory_map_is_read_block_by_block(tmp_path):
+    array = labels(70, 90)
+    path = tmp_path / "image.npy"
+    np.save(path, array)
+    mapped = np.load(path, mmap_mode="r")
+    assert isinstance(mapped, np.memmap)
+    found = autocorrelation_of_blocks(mapped, 5, phase=1, block=32)
+    torch.testing.assert_close(found, whole(array, 5, "open"), rtol=0, atol=1e-6)
+
+
+class Counted:
+    """An array that knows only its shape and how to give a part, and remembers the largest it gave."""
+
+    def __init__(self, array):
+        self.array, self.shape, self.largest = array, array.shape, 0
+
+    def __getitem__(self, chosen):
+        part = self.array[chosen]
+        self.largest = max(self.largest, part.size)
+        return part
+
+
+def test_no_more_is_read_at_once_than_a_block_and_its_border():
+    array = Counted(labels(64, 64))
+    autocorrelation_of_blocks(array, 2, phase=1, block=16)
+    assert array.largest <= (16 + 2) * (16 + 4)
+
+
+@pytest.mark.parametrize("boundary", ["open", "periodic"])
+def test_dask_arrays(boundary):
+    dask_array = pytest.importorskip("dask.array", reason="the optional extra dask is not installed")
+    array = labels(40, 37)
+    lazy = dask_array.from_array(array, chunks=(16, 20))
+    found = autocorrelation_of_blocks(lazy, 4, phase=1, block=16, boundary=boundary)
+    torch.testing.assert_close(found, whole(array, 4, boundary), rtol=0, atol=1e-6)
+
+
+def test_grey_values_and_bad_input():
+    grey = np.random.default_rng(1).random((12, 12))
+    wanted = autocorrelation(torch.from_numpy(grey), max_shift=2, boundary="open")
+    torch.testing.assert_close(autocorrelation_of_blocks(grey, 2, block=5), wanted, rtol=0, atol=1e-6)
+    with pytest.raises(ValueError, match=r"expected values in \[0, 1\], got values in \[0, 2\]; name the label"):
+        autocorrelation_of_blocks(labels(9, 9), 1)
+    with pytest.raises(ValueError, match=r"expected at least 2 \* max_shift \+ 1 = 11 pixels along each axis"):
+        autocorrelation_of_blocks(labels(9, 20), 5)
+    with pytest.raises(ValueError, match="expected boundary to be"):
+        autocorrelation_of_blocks(labels(9, 9), 1, phase=1, boundary="mirror")
