@@ -103,38 +103,49 @@ def evaluate(
 @app.command()
 def statistics(
     image: Annotated[Path, typer.Argument(help="a grey or black-and-white image: .png, .tif, .npy")],
-    output: Annotated[Path | None, typer.Option(help="where f(r) goes as .npy; by default beside the image")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="where f(r) goes, as .npy or .npz; by default beside the image, as .npy")
+    ] = None,
     threshold: Annotated[
-        float | None, typer.Option(help="grey value that separates the phases; by default halfway")
+        float | None, typer.Option(help="grey value that separates the phases; by default Otsu's")
     ] = None,
     dark: Annotated[bool, typer.Option(help="the phase of interest is the dark one")] = False,
     boundary: Annotated[str, typer.Option(help="periodic or open")] = "periodic",
-    figure: Annotated[Path | None, typer.Option(help="also draw the map into this .png")] = None,
+    figure: Annotated[Path | None, typer.Option(help="also draw phase, map and radial curve into this .png")] = None,
 ) -> None:
-    """Compute the two-point autocorrelation of an image.
+    """Compute the two-point autocorrelation of an image, as a map and, as .csv beside it, averaged over directions.
 
     For example: microtutor statistics micrograph.png --threshold 128 --dark --figure map.png
     """
     with plain_errors():
         import numpy as np
 
-        from microtutor.files import replacing
+        from microtutor.files import replacing, write_csv
         from microtutor.microstructures import load_phase
-        from microtutor.statistics import autocorrelation
+        from microtutor.statistics import autocorrelation, radial_average, volume_fraction
 
+        output = output or image.with_name(f"{image.stem}_statistics.npy")
+        if output.suffix not in (".npy", ".npz"):
+            raise ValueError(f"expected an output file ending in .npy or .npz, got {output}")
         m = load_phase(image, threshold=threshold, dark=dark)
         f = autocorrelation(m, boundary=boundary)  # type: ignore[arg-type]
-        output = output or image.with_name(f"{image.stem}_statistics.npy")
+        fraction, radial = volume_fraction(m).numpy(), radial_average(f).numpy()
         with replacing(output) as temporary, open(temporary, "wb") as file:
-            np.save(file, f.numpy())
+            if output.suffix == ".npz":
+                np.savez(file, f=f.numpy(), radius=np.arange(len(radial)), radial=radial, volume_fraction=fraction)
+            else:
+                np.save(file, f.numpy())
+        curve = output.with_name(f"{output.stem}_radial.csv")
+        write_csv(curve, [{"radius_px": r, "f": f"{value:.8g}"} for r, value in enumerate(radial)])
         typer.echo(
-            f"{image}: {m.shape[0]} x {m.shape[1]} px, volume fraction {float(m.mean()):.4f}; f(r) written to {output}"
+            f"{image}: {m.shape[0]} x {m.shape[1]} px, volume fraction {fraction:.4f}; f(r) written to {output}, "
+            f"its radial average to {curve}"
         )
         if figure is not None:
-            from microtutor.plotting import show_statistics
+            from microtutor.plotting import show_summary
 
             with replacing(figure) as temporary:
-                show_statistics(f, image.name).savefig(temporary, dpi=120, format="png")
+                show_summary(m, f, image.name).savefig(temporary, dpi=120, format="png")
 
 
 @app.command()
@@ -142,7 +153,7 @@ def reconstruct(
     image: Annotated[Path, typer.Argument(help="the image whose statistics are wanted: .png, .tif, .npy")],
     output: Annotated[Path, typer.Option(help="where the new image goes, as .png")],
     threshold: Annotated[
-        float | None, typer.Option(help="grey value that separates the phases; by default halfway")
+        float | None, typer.Option(help="grey value that separates the phases; by default Otsu's")
     ] = None,
     dark: Annotated[bool, typer.Option(help="the phase of interest is the dark one")] = False,
     steps: Annotated[int, typer.Option(help="steps of gradient descent")] = 600,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from microtutor.checks import check_field, check_phase, check_same_shape, describe
 from microtutor.evaluation import PAPER, Evaluation
-from microtutor.statistics import autocorrelation
+from microtutor.statistics import autocorrelation, radial_average
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe & Ito: safe for the colour-blind
 MAP = "cividis"  # perceived alike with and without colour vision
@@ -66,22 +67,26 @@ def draw_statistics(
     centred: bool = False,
     vmax: float | None = None,
     colorbar: bool = True,
+    pixel_size: float = 1.0,
+    unit: str = "px",
 ) -> None:
     """Draw a map of statistics (H, W) into axes, zero shift in the middle.
 
     Args:
         f: the statistics; zero shift at index 0, or in the middle already if centred.
         vmax: value of the brightest colour; the largest value of f by default.
+        pixel_size, unit: side of a pixel, and its unit, for the axes.
     """
-    f = check_field(f, name="statistics").detach().cpu()
-    if f.ndim != 2:
-        raise ValueError(f"expected the statistics of one image, shape (height, width), got {describe(f)}")
+    f, scale = _one_map(f), _check_length(pixel_size)
     f = f if centred else torch.fft.fftshift(f, dim=(-2, -1))
     height, width = f.shape
-    extent = (-(width // 2) - 0.5, width - width // 2 - 0.5, height - height // 2 - 0.5, -(height // 2) - 0.5)
-    picture = ax.imshow(f.numpy(), cmap=MAP, vmin=0, vmax=vmax, extent=extent, interpolation="nearest")
-    ax.set_xlabel("shift along width (px)", fontsize=8)
-    ax.set_ylabel("shift along height (px)", fontsize=8)
+    edges = (-(width // 2) - 0.5, width - width // 2 - 0.5, height - height // 2 - 0.5, -(height // 2) - 0.5)
+    left, right, bottom, top = (scale * edge for edge in edges)
+    picture = ax.imshow(
+        f.numpy(), cmap=MAP, vmin=0, vmax=vmax, extent=(left, right, bottom, top), interpolation="nearest"
+    )
+    ax.set_xlabel(f"shift along width ({unit})", fontsize=8)
+    ax.set_ylabel(f"shift along height ({unit})", fontsize=8)
     ax.tick_params(labelsize=7)
     if title:
         ax.set_title(title, fontsize=9)
@@ -91,15 +96,108 @@ def draw_statistics(
         bar.set_label("probability f(r)", fontsize=8)
 
 
-def show_statistics(f: Tensor, title: str | None = None, *, centred: bool = False, side: float = 3.6) -> Figure:
+def show_statistics(
+    f: Tensor,
+    title: str | None = None,
+    *,
+    centred: bool = False,
+    side: float = 3.6,
+    pixel_size: float = 1.0,
+    unit: str = "px",
+) -> Figure:
     """A map of statistics (H, W) with its colour bar.
 
     >>> len(show_statistics(autocorrelation(torch.eye(4))).axes)  # the map and its colour bar
     2
     """
     figure, ax = plt.subplots(figsize=(side * 1.25, side), layout="constrained")
-    draw_statistics(ax, f, title, centred=centred)
+    draw_statistics(ax, f, title, centred=centred, pixel_size=pixel_size, unit=unit)
     return figure
+
+
+def draw_radial(
+    ax: Axes,
+    f: Tensor,
+    title: str | None = None,
+    *,
+    centred: bool = False,
+    pixel_size: float = 1.0,
+    unit: str = "px",
+) -> None:
+    """Draw the autocorrelation (H, W) of a two-valued phase, averaged over directions, and where it starts and ends.
+
+    It starts at the volume fraction φ, its value at zero shift. Where the two ends of a shift know nothing of each
+    other, both lie in the phase with probability φ²: a phase without long-range order ends there.
+
+    Args:
+        f: the autocorrelation; zero shift at index 0, or in the middle if centred.
+        pixel_size, unit: side of a pixel, and its unit, for the axis of distances.
+    """
+    f, scale = _one_map(f), _check_length(pixel_size)
+    curve = radial_average(f, centred=centred)
+    distance, fraction = scale * np.arange(len(curve)), float(curve[0])
+    ax.axhline(fraction, color=COLOURS[1], linestyle="--", linewidth=1, label=f"φ = {fraction:.3g}")
+    ax.axhline(fraction**2, color=COLOURS[2], linestyle=":", linewidth=1.5, label=f"φ² = {fraction**2:.3g}")
+    ax.plot(distance, curve.numpy(), color=COLOURS[0], marker=".", markersize=3)
+    ax.set_xlabel(f"distance ({unit})", fontsize=8)
+    ax.set_ylabel("probability f, mean over directions", fontsize=8)
+    ax.set_xlim(left=0)
+    ax.set_ylim(bottom=0)
+    ax.tick_params(labelsize=7)
+    ax.legend(fontsize=8)
+    ax.spines[["top", "right"]].set_visible(False)
+    if title:
+        ax.set_title(title, fontsize=9)
+
+
+def show_radial(
+    f: Tensor, title: str | None = None, *, centred: bool = False, pixel_size: float = 1.0, unit: str = "px"
+) -> Figure:
+    """The autocorrelation (H, W) of a two-valued phase over distance, between φ and φ²; see `draw_radial`.
+
+    >>> (ax,) = show_radial(autocorrelation(torch.eye(4)), pixel_size=0.5, unit="µm").axes
+    >>> ax.lines[-1].get_xdata().tolist(), ax.get_xlabel()
+    ([0.0, 0.5, 1.0], 'distance (µm)')
+    """
+    figure, ax = plt.subplots(figsize=(4.2, 3), layout="constrained")
+    draw_radial(ax, f, title, centred=centred, pixel_size=pixel_size, unit=unit)
+    return figure
+
+
+def show_summary(
+    m: Tensor, f: Tensor, title: str | None = None, *, pixel_size: float = 1.0, unit: str = "px"
+) -> Figure:
+    """One phase image, its autocorrelation, and the same averaged over directions, side by side.
+
+    Args:
+        m: phase indicator (H, W) in [0, 1].
+        f: what `autocorrelation(m)` returns, shape (H, W).
+        title: stands above the image.
+        pixel_size, unit: side of a pixel, and its unit, for the axes.
+
+    >>> len(show_summary(torch.eye(4), autocorrelation(torch.eye(4))).axes)  # with the colour bar of the map
+    4
+    """
+    check_same_shape(m, f, ("the image", "its statistics"))
+    f = _one_map(f)
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(10.5, 3), layout="constrained")
+    draw_image(left, check_phase(m), title)
+    draw_statistics(middle, f, pixel_size=pixel_size, unit=unit)
+    draw_radial(right, f, pixel_size=pixel_size, unit=unit)
+    return figure
+
+
+def _one_map(f: Tensor) -> Tensor:
+    f = check_field(f, name="statistics").detach().cpu()
+    if f.ndim != 2:
+        raise ValueError(f"expected the statistics of one image, shape (height, width), got {describe(f)}")
+    return f
+
+
+def _check_length(pixel_size: float) -> float:
+    if not (pixel_size > 0 and math.isfinite(pixel_size)):
+        raise ValueError(f"expected pixel_size as a length above 0, got {pixel_size!r}")
+    return float(pixel_size)
 
 
 def show_pairs(originals: Tensor, reconstructions: Tensor, *, side: float = 1.35) -> Figure:

@@ -1,5 +1,6 @@
 """The command line, run as a user runs it."""
 
+import csv
 import json
 import sys
 
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 from microtutor.cli import app
 from microtutor.microstructures import LineImages
 from microtutor.models import VAE
-from microtutor.statistics import autocorrelation
+from microtutor.statistics import autocorrelation, radial_average
 from microtutor.training import TrainingConfig
 
 TINY = [f"--set={change}" for change in ("size=32", "channels=8", "steps=4", "batch_size=8", "validation_images=8")]
@@ -75,6 +76,27 @@ def test_statistics_of_a_file(picture, tmp_path):
     torch.testing.assert_close(f, autocorrelation(image))
     with Image.open(tmp_path / "map.png") as drawn:
         assert drawn.width > 100
+    with open(tmp_path / "lines_statistics_radial.csv", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["radius_px", "f"]
+    assert [int(radius) for radius, _ in rows] == list(range(33))
+    np.testing.assert_allclose([float(value) for _, value in rows], radial_average(f), rtol=1e-6)
+    for said_too in ("64 x 64 px", f"volume fraction {image.mean():.4f}", "lines_statistics.npy", "_radial.csv"):
+        assert said_too in said.output.replace("\n", "")
+
+
+def test_statistics_as_npz(picture, tmp_path):
+    path, image = picture
+    said = run("statistics", path, "--dark", "--boundary", "open", "--output", tmp_path / "out" / "lines.npz")
+    assert said.exit_code == 0, said.output
+    with np.load(tmp_path / "out" / "lines.npz") as written:
+        assert set(written) == {"f", "radius", "radial", "volume_fraction"}
+        f = autocorrelation(image, boundary="open")
+        np.testing.assert_allclose(written["f"], f, atol=1e-6)
+        np.testing.assert_allclose(written["radial"], radial_average(f), atol=1e-6)
+        assert list(written["radius"]) == list(range(33))
+        assert written["volume_fraction"] == image.mean().numpy()
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["lines.npz", "lines_radial.csv"]
 
 
 def test_reconstruct_from_a_file(picture, tmp_path):
@@ -105,6 +127,10 @@ def test_report_environment():
         (["evaluate", "no-such-weights"], "expected one of"),
         (["evaluate", "no-such-weights", "--count", "few"], "expected count as fewest-most"),
         (["statistics", "absent.png"], "no file absent.png"),
+        (
+            ["statistics", "absent.png", "--output", "f.txt"],
+            "expected an output file ending in .npy or .npz, got f.txt",
+        ),
     ],
 )
 def test_bad_input_is_answered_in_one_line(arguments, expected, tmp_path, monkeypatch):

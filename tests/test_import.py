@@ -18,6 +18,8 @@ ROAD = [
     "statistics.correlations",
     "statistics.blocks",
     "statistics.canonical",
+    "statistics.layouts",
+    "statistics.transformer",
     "statistics",
     "losses",
     "reconstruction",
@@ -38,6 +40,7 @@ ROAD = [
     "cli",
 ]
 DRAWING = {"plotting", "widgets"}
+LEARNING = {"statistics.transformer"}  # built on scikit-learn, and imported only when its name is asked for
 
 
 def source_of(module):
@@ -78,7 +81,9 @@ def test_modules_import_only_what_lies_before_them(module):
 def test_only_the_drawing_modules_import_matplotlib_and_widgets(module):
     libraries = {name.split(".")[0] for name in imports(module)}
     assert module in DRAWING or not libraries & {"matplotlib", "ipywidgets"}
-    assert "torchvision" not in {name.split(".")[0] for name in imports(module, everywhere=False)}
+    at_once = {name.split(".")[0] for name in imports(module, everywhere=False)}
+    assert "torchvision" not in at_once
+    assert module in LEARNING or "sklearn" not in at_once
 
 
 IMPORT_ALL = """
@@ -119,7 +124,7 @@ for name in sys.argv[1:]:
 
 
 def test_importing_changes_nothing_and_stays_light():
-    names = ["microtutor", *(f"microtutor.{module}" for module in ROAD if module not in DRAWING)]
+    names = ["microtutor", *(f"microtutor.{module}" for module in ROAD if module not in DRAWING | LEARNING)]
     done = subprocess.run([sys.executable, "-c", IMPORT_ALL, *names], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout == done.stderr == ""
@@ -130,4 +135,6 @@ def test_public_names():
         loaded = __import__(f"microtutor.{module}", fromlist=["x"])
         for name in getattr(loaded, "__all__", []):
             assert hasattr(loaded, name), f"{module} has no {name}"
+        with pytest.raises(AttributeError, match="no_such_name"):
+            loaded.no_such_name  # noqa: B018
     assert set(microtutor.__all__) <= set(dir(microtutor))

@@ -6,7 +6,7 @@ import torch
 from microtutor import plotting
 from microtutor.evaluation import evaluate_reconstructions
 from microtutor.microstructures import LineImages
-from microtutor.statistics import autocorrelation, canonical_form
+from microtutor.statistics import autocorrelation, canonical_form, radial_average
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +60,49 @@ def test_draw_statistics_without_colour_bar():
     assert ax.images[0].get_clim() == (0, 0.5)
 
 
+def test_show_statistics_in_units_of_length():
+    f = autocorrelation(torch.eye(8))
+    ax = plotting.show_statistics(f, pixel_size=0.5, unit="µm").axes[0]
+    assert ax.images[0].get_extent() == [-2.25, 1.75, 1.75, -2.25]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("shift along width (µm)", "shift along height (µm)")
+
+
+@pytest.mark.parametrize("centred", [False, True])
+@pytest.mark.parametrize("shape", [(8, 8), (7, 10), (1, 6), (1, 1)])
+def test_show_radial(shape, centred):
+    m = (torch.rand(shape, generator=torch.Generator().manual_seed(0)) < 0.4).float()
+    m[0, 0] = 1
+    f, fraction = autocorrelation(m, centred=centred), m.mean().item()
+    (ax,) = plotting.show_radial(f, "title", centred=centred, pixel_size=2.5, unit="nm").axes
+    start, end, curve = ax.lines
+    assert start.get_ydata()[0] == pytest.approx(fraction)
+    assert end.get_ydata()[0] == pytest.approx(fraction**2)
+    np.testing.assert_allclose(curve.get_ydata(), radial_average(f, centred=centred))
+    assert list(curve.get_xdata()) == [2.5 * r for r in range(min(shape) // 2 + 1)]
+    assert (ax.get_title(), ax.get_xlabel()) == ("title", "distance (nm)")
+    assert ax.get_xlim()[0] == ax.get_ylim()[0] == 0
+    legend = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert legend == [f"φ = {fraction:.3g}", f"φ² = {fraction**2:.3g}"]
+    assert start.get_color() != end.get_color() != curve.get_color()
+
+
+def test_show_radial_of_nothing():
+    (ax,) = plotting.show_radial(torch.zeros(4, 4).requires_grad_()).axes
+    assert ax.get_xlabel() == "distance (px)"
+    assert ax.get_ylim()[1] > 0
+
+
+def test_show_summary():
+    m = three()[0, 0]
+    left, middle, right, bar = plotting.show_summary(m, autocorrelation(m), "title", pixel_size=2, unit="nm").axes
+    assert np.array_equal(drawn(left), m)
+    assert left.get_title() == "title"
+    np.testing.assert_allclose(drawn(middle), autocorrelation(m, centred=True))
+    assert list(right.lines[-1].get_xdata()) == [2 * r for r in range(17)]
+    assert (middle.get_xlabel(), right.get_xlabel()) == ("shift along width (nm)", "distance (nm)")
+    assert bar.get_ylabel() == "probability f(r)"
+
+
 def test_show_pairs():
     originals = three()
     made = canonical_form(originals)
@@ -79,6 +122,12 @@ def test_show_pairs():
         (lambda: plotting.show_images([[0.0]]), TypeError, "as a torch tensor, got a list"),
         (lambda: plotting.show_images(torch.full((4, 4), 255.0)), ValueError, r"values in \[0, 1\], got values in"),
         (lambda: plotting.show_statistics(torch.zeros(1, 4, 4)), ValueError, r"of one image, shape \(height, width\)"),
+        (lambda: plotting.show_radial(torch.zeros(1, 4, 4)), ValueError, r"of one image, shape \(height, width\)"),
+        (lambda: plotting.show_radial(torch.zeros(4)), ValueError, "axes"),
+        (lambda: plotting.show_radial(torch.zeros(4, 4), pixel_size=0), ValueError, "pixel_size as a length above 0"),
+        (lambda: plotting.show_radial(torch.zeros(4, 4), pixel_size=torch.inf), ValueError, "above 0, got inf"),
+        (lambda: plotting.show_summary(three()[0], three()[0]), ValueError, "the statistics of one image, shape"),
+        (lambda: plotting.show_summary(three(), three()[0]), ValueError, "the image and its statistics of the same"),
         (lambda: plotting.show_pairs(three(), three()[:2]), ValueError, "the originals and the reconstructions of the"),
     ],
 )
@@ -159,6 +208,8 @@ def test_figures_can_be_saved(tmp_path):
         (
             plotting.show_images(three()),
             plotting.show_pairs(three(), three()),
+            plotting.show_summary(three()[0, 0], autocorrelation(three()[0, 0])),
+            plotting.show_radial(autocorrelation(three()[0, 0])),
             plotting.show_error_distributions({"a": an_evaluation(lambda x: x.roll(1, 0))}),
         )
     ):
