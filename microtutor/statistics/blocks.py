@@ -23,6 +23,7 @@ def autocorrelation_of_blocks(
     max_shift: int,
     *,
     phase: float | None = None,
+    mask: Any = None,
     boundary: Boundary | Sequence[Boundary] = "open",
     block: int = 256,
     progress: bool = False,
@@ -38,6 +39,7 @@ def autocorrelation_of_blocks(
         array: shape (H, W), (D, H, W) or (n,); values in [0, 1], or labels if `phase` is given.
         max_shift: largest shift along each axis, in pixels.
         phase: the label of the phase of interest.
+        mask: confidence in each pixel, in [0, 1], an array of the same shape and kind; as for `autocorrelation`.
         boundary: as for `autocorrelation`, but "open" unless told.
         block: side of a block in pixels, best several times max_shift; a block of a volume takes block^3 * 40 bytes.
         progress: show a progress bar (dask has its own).
@@ -47,7 +49,8 @@ def autocorrelation_of_blocks(
         gives with max_shift.
 
     Raises:
-        ValueError: max_shift is too large for the array, a value lies outside [0, 1], or boundary is unknown.
+        ValueError: max_shift is too large for the array, a value lies outside [0, 1], the mask has another shape, or
+            boundary is unknown.
 
     >>> autocorrelation_of_blocks(np.eye(6, dtype=np.uint8), 1, boundary="periodic", block=4)[1].round(decimals=4).abs()
     tensor([0.0000, 0.1667, 0.0000], dtype=torch.float64)
@@ -56,30 +59,47 @@ def autocorrelation_of_blocks(
     reach = check_count(max_shift, name="max_shift", minimum=0)
     if not shape or 2 * reach + 1 > min(shape):
         raise ValueError(f"expected at least 2 * max_shift + 1 = {2 * reach + 1} pixels along each axis, got {shape}")
+    if mask is not None and tuple(mask.shape) != tuple(shape):
+        raise ValueError(f"expected the mask with shape {tuple(shape)}, got {tuple(mask.shape)}")
     boundaries = _boundaries(boundary, len(shape))
     side = tuple(min(check_count(block, name="block"), n) for n in shape)
     borders = (reach, *[2 * reach] * (len(side) - 1))  # the first axis has one at its end only, as f is even
     lengths = tuple(_fast_length(n + border) for n, border in zip(side, borders, strict=True))
     blocks = [_with_border(shape, corner, side, boundaries, reach) for corner in _corners(shape, side)]
 
-    def spectrum(values: np.ndarray, pads: Pads) -> Tensor:
-        return _products(_indicator(values, phase), pads, reach, lengths)
+    def spectra(values: np.ndarray, weights: np.ndarray | None, pads: Pads) -> Tensor:
+        m = _indicator(values, phase)
+        fields = [m] if weights is None else [m * _indicator(weights, None), _indicator(weights, None)]
+        return torch.stack([_products(field, pads, reach, lengths) for field in fields])
 
     if hasattr(array, "dask"):
-        import dask
         import dask.array
+        from dask.base import compute
+        from dask.delayed import delayed
 
-        window = dask.delayed(lambda values, pads: _window(spectrum(values, pads), reach, lengths))
-        tasks = [window(_read(array, pieces, dask.array.concatenate), pads) for pieces, pads in blocks]
-        products = sum(dask.compute(*tasks))
+        @delayed
+        def window(values: np.ndarray, weights: np.ndarray | None, pads: Pads) -> Tensor:
+            return _window(spectra(values, weights, pads), reach, lengths)
+
+        join = dask.array.concatenate
+        tasks = [window(_read(array, at, join), _read(mask, at, join), pads) for at, pads in blocks]
+        products = sum(compute(*tasks), start=torch.zeros(()))
     else:
         total = torch.zeros((), dtype=torch.complex128)
-        for pieces, pads in tqdm(blocks, unit="block", disable=not progress):
-            total = total + spectrum(np.asarray(_read(array, pieces, np.concatenate)), pads)
+        for at, pads in tqdm(blocks, unit="block", disable=not progress):
+            total = total + spectra(_read(array, at, np.concatenate), _read(mask, at, np.concatenate), pads)
         products = _window(total, reach, lengths)
-    counts = _pair_counts(shape, boundaries, ((-reach, reach),) * len(shape), products)
-    half = products / (torch.fft.fftshift(counts)[reach:] if counts.ndim else counts)
+    half = products[0] / _pairs(products, shape, boundaries, reach)
     return torch.cat([half[1:].flip(tuple(range(half.ndim))), half])
+
+
+def _pairs(products: Tensor, shape: torch.Size, boundaries: Sequence[Boundary], reach: int) -> Tensor:
+    """How many pairs each shift has: by counting, or with a mask the sum of the products of its values."""
+    if len(products) == 2:
+        least = 1e3 * torch.finfo(torch.float32).eps * products[1].max()  # below is nothing but rounding
+        return torch.where(products[1] > least, products[1], torch.nan)
+    counts = _pair_counts(shape, tuple(boundaries), ((-reach, reach),) * len(shape), products)
+    return torch.fft.fftshift(counts)[reach:] if counts.ndim else counts
 
 
 def _corners(shape: Sequence[int], side: Sequence[int]) -> Iterator[tuple[int, ...]]:
@@ -106,14 +126,17 @@ def _with_border(
 
 
 def _read(array: Any, pieces: list[list[slice]], concatenate: Callable, chosen: tuple[slice, ...] = ()) -> Any:
-    """The pieces of the array, put together along every axis."""
+    """The pieces of the array, put together along every axis; of no array, none."""
     axis = len(chosen)
+    if array is None:
+        return None
     if axis == len(pieces):
         return array[chosen]
     return concatenate([_read(array, pieces, concatenate, (*chosen, piece)) for piece in pieces[axis]], axis=axis)
 
 
 def _indicator(values: np.ndarray, phase: float | None) -> Tensor:
+    values = np.asarray(values)
     m = torch.from_numpy(np.ascontiguousarray(values if phase is None else values == phase, dtype=np.float32))
     if phase is None and not bool(((m >= 0) & (m <= 1)).all()):
         raise ValueError(
@@ -131,8 +154,9 @@ def _products(m: Tensor, pads: Pads, reach: int, lengths: tuple[int, ...]) -> Te
     return (_transform(block, lengths).conj() * _transform(m, lengths)).to(torch.complex128)
 
 
-def _window(spectrum: Tensor, reach: int, lengths: tuple[int, ...]) -> Tensor:
+def _window(spectra: Tensor, reach: int, lengths: tuple[int, ...]) -> Tensor:
     """The sums for r = 0 ... reach along the first axis, -reach ... reach along the others."""
-    for axis in range(len(lengths) - 1):
-        spectrum = ifft(spectrum, dim=axis).narrow(axis, 0, 2 * reach + 1 if axis else reach + 1)
-    return irfft(spectrum, n=lengths[-1]).narrow(-1, 0, 2 * reach + 1 if len(lengths) > 1 else reach + 1)
+    ndim = len(lengths)
+    for axis in range(-ndim, -1):
+        spectra = ifft(spectra, dim=axis).narrow(axis, 0, reach + 1 if axis == -ndim else 2 * reach + 1)
+    return irfft(spectra, n=lengths[-1]).narrow(-1, 0, 2 * reach + 1 if ndim > 1 else reach + 1)

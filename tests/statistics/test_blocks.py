@@ -65,6 +65,21 @@ def test_dask_arrays(boundary):
     torch.testing.assert_close(found, whole(array, 4, boundary), rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("boundary", ["open", "periodic"])
+@pytest.mark.parametrize("lazy", [False, True])
+def test_a_mask(boundary, lazy):
+    array, mask = labels(21, 30), (labels(21, 30, seed=1) / 2).astype(np.float32)
+    mask[:, 10:] = 0
+    m, weight = torch.from_numpy((array == 1).astype(np.float64)), torch.from_numpy(mask).double()
+    wanted = autocorrelation(m, mask=weight, max_shift=10, boundary=boundary)
+    if lazy:
+        dask_array = pytest.importorskip("dask.array", reason="the optional extra dask is not installed")
+        array, mask = dask_array.from_array(array, chunks=10), dask_array.from_array(mask, chunks=12)
+    found = autocorrelation_of_blocks(array, 10, phase=1, mask=mask, boundary=boundary, block=8)
+    assert wanted.isnan().any()
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-5, equal_nan=True)
+
+
 def test_grey_values_and_bad_input():
     grey = np.random.default_rng(1).random((12, 12))
     wanted = autocorrelation(torch.from_numpy(grey), max_shift=2, boundary="open")
@@ -75,3 +90,5 @@ def test_grey_values_and_bad_input():
         autocorrelation_of_blocks(labels(9, 20), 5)
     with pytest.raises(ValueError, match="expected boundary to be"):
         autocorrelation_of_blocks(labels(9, 9), 1, phase=1, boundary="mirror")
+    with pytest.raises(ValueError, match=r"expected the mask with shape \(9, 9\), got \(9, 8\)"):
+        autocorrelation_of_blocks(labels(9, 9), 1, phase=1, mask=np.ones((9, 8)))
