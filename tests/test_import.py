@@ -14,6 +14,8 @@ ROAD = [
     "checks",
     "files",
     "environment",
+    "microstructures.images",
+    "microstructures.lines",
     "microstructures",
     "statistics.correlations",
     "statistics.blocks",
@@ -33,13 +35,14 @@ ROAD = [
     "evaluation.references",
     "evaluation.report",
     "evaluation",
+    "plotting.pictures",
     "plotting",
     "widgets",
     "records",
     "experiments",
     "cli",
 ]
-DRAWING = {"plotting", "widgets"}
+DRAWING = {"plotting", "plotting.pictures", "widgets"}
 LEARNING = {"statistics.transformer"}  # built on scikit-learn, and imported only when its name is asked for
 
 

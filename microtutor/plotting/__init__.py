@@ -1,0 +1,35 @@
+"""Pictures of images, of their statistics, and of training runs. Each function returns a matplotlib figure."""
+
+from microtutor.plotting.pictures import (
+    COLOURS,
+    MAP,
+    PAPER_STYLE,
+    draw_image,
+    draw_radial,
+    draw_statistics,
+    show_error_distributions,
+    show_images,
+    show_logs,
+    show_pairs,
+    show_radial,
+    show_statistics,
+    show_summary,
+    show_sweep,
+)
+
+__all__ = [
+    "COLOURS",
+    "MAP",
+    "PAPER_STYLE",
+    "draw_image",
+    "draw_radial",
+    "draw_statistics",
+    "show_error_distributions",
+    "show_images",
+    "show_logs",
+    "show_pairs",
+    "show_radial",
+    "show_statistics",
+    "show_summary",
+    "show_sweep",
+]
