@@ -19,8 +19,10 @@ def describe(x: Any) -> str:
     return f"{x!r} ({type(x).__name__})" if isinstance(x, (int, float, str, bool)) else f"a {type(x).__name__}"
 
 
-def check_field(x: Any, *, ndim: int = 2, name: str = "image") -> Tensor:
+def check_field(x: Any, *, ndim: int = 2, name: str = "image", empty: bool = False) -> Tensor:
     """Return x if it is a finite, non-empty float tensor with at least ndim axes.
+
+    With empty=True a batch may hold no images, but every image must hold pixels.
 
     Raises:
         TypeError: x is no tensor, or its dtype is not a float.
@@ -34,14 +36,16 @@ def check_field(x: Any, *, ndim: int = 2, name: str = "image") -> Tensor:
         raise TypeError(f"expected the {name} as a float tensor, got {describe(x)}; convert it with .float()")
     if x.ndim < ndim:
         raise ValueError(f"expected the {name} with at least {ndim} axes (..., height, width), got {describe(x)}")
-    if x.numel() == 0:
+    if 0 in (x.shape[-ndim:] if empty else x.shape):
         raise ValueError(f"expected the {name} with at least one pixel, got {describe(x)}")
     if not bool(torch.isfinite(x.detach().sum())) and not bool(torch.isfinite(x.detach()).all()):
         raise ValueError(f"expected finite values in the {name}, got NaN or infinity; find them with torch.isfinite")
     return x
 
 
-def check_phase(m: Any, *, ndim: int = 2, name: str = "phase image", tolerance: float = 1e-4) -> Tensor:
+def check_phase(
+    m: Any, *, ndim: int = 2, name: str = "phase image", tolerance: float = 1e-4, empty: bool = False
+) -> Tensor:
     """Return m if it is a phase indicator: a float tensor with values in [0, 1].
 
     Raises:
@@ -56,7 +60,9 @@ def check_phase(m: Any, *, ndim: int = 2, name: str = "phase image", tolerance: 
             f"expected a {name} with float values in [0, 1], got {describe(m)} with values in [{low}, {high}]; "
             "divide by 255 or threshold it first, for example (image > 127).float()"
         )
-    check_field(m, ndim=ndim, name=name)
+    check_field(m, ndim=ndim, name=name, empty=empty)
+    if not m.numel():
+        return m
     low, high = m.detach().aminmax()
     if low < -tolerance or high > 1 + tolerance:
         raise ValueError(

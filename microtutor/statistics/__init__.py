@@ -9,11 +9,11 @@ from microtutor.statistics.correlations import (
     autocorrelation,
     cross_correlation,
     power_spectrum,
-    radial_average,
     two_point_statistics,
     volume_fraction,
 )
 from microtutor.statistics.layouts import from_mcrpy, from_pymks, to_mcrpy, to_pymks
+from microtutor.statistics.readings import radial_average
 
 if TYPE_CHECKING:
     from microtutor.statistics.transformer import TwoPointStatistics

@@ -1,4 +1,4 @@
-"""Two-point statistics by the fast Fourier transform, and what can be read off them.
+"""Two-point statistics by the fast Fourier transform.
 
 Every function acts on the last `ndim` axes and treats all axes before them as a batch. Statistics are computed in
 float32 or float64; half-precision input is raised to float32, because the squared spectrum of an image overflows
@@ -28,7 +28,7 @@ def volume_fraction(m: Tensor, *, ndim: int = 2) -> Tensor:
     >>> volume_fraction(torch.tensor([[1., 0.], [0., 0.]]))
     tensor(0.2500)
     """
-    return _full_precision(check_phase(m, ndim=ndim)).mean(_axes(ndim))
+    return _full_precision(check_phase(m, ndim=ndim, empty=True)).mean(_axes(ndim))
 
 
 def power_spectrum(m: Tensor, *, ndim: int = 2) -> Tensor:
@@ -47,7 +47,10 @@ def power_spectrum(m: Tensor, *, ndim: int = 2) -> Tensor:
     tensor([[4., 0.],
             [0., 0.]])
     """
-    return _power(rfftn(_full_precision(check_field(m, ndim=ndim)), dim=_axes(ndim))).div_(math.prod(m.shape[-ndim:]))
+    m = _full_precision(check_field(m, ndim=ndim, empty=True))
+    if not m.numel():  # FFT libraries refuse a batch of nothing
+        return m.new_empty(*m.shape[:-1], m.shape[-1] // 2 + 1)
+    return _power(rfftn(m, dim=_axes(ndim))).div_(math.prod(m.shape[-ndim:]))
 
 
 def autocorrelation(
@@ -66,17 +69,19 @@ def autocorrelation(
         boundary: "periodic" wraps shifts around; "open" counts only pairs inside the image; or one for each spatial
             axis, such as ("open", "periodic").
         mask: confidence in each pixel, in [0, 1], shape (H, W) or that of m; pairs count by the product of both ends.
+            Under a mask sums are taken in float64, as shifts at its rim have few pairs.
         ndim: number of spatial axes.
         centred: move zero shift from index 0 to the middle, [H//2, W//2].
         max_shift: keep only shifts of at most this many pixels along each axis (the result is then always centred).
 
     Returns:
-        f(r), shape of m (with max_shift: 2 * max_shift + 1 along each spatial axis). Dimensionless, in [0, 1]; at zero
-        shift it is the volume fraction of a two-valued m. With "open" or a mask, shifts no pair has are NaN.
+        f(r), shape of m (with max_shift: 2 * max_shift + 1 along each spatial axis). Dimensionless, in [0, 1] up to
+        rounding; at zero shift it is the volume fraction of a two-valued m. Under a mask, shifts no pair has are NaN.
+        Shifts reach half of each side, so that an open shift has at least a quarter of all pairs.
 
     Raises:
         TypeError: m is no float tensor.
-        ValueError: m has fewer than ndim axes, is empty, or holds values outside [0, 1]; boundary is unknown.
+        ValueError: m has fewer than ndim axes, a side of 0 pixels, or values outside [0, 1]; boundary is unknown.
 
     Source: Wiener-Khinchin theorem; Cecen, Fast & Kalidindi (2016), eq. 7.
 
@@ -84,7 +89,7 @@ def autocorrelation(
     tensor([[0.5000, 0.0000],
             [0.0000, 0.5000]])
     """
-    m = _full_precision(check_phase(m, ndim=ndim))
+    m = _full_precision(check_phase(m, ndim=ndim, empty=True))
     return _correlate(m, m, boundary, mask, ndim, centred, max_shift)
 
 
@@ -106,55 +111,51 @@ def cross_correlation(
     >>> cross_correlation(a, b).round(decimals=4).abs()  # b lies one pixel further along the last axis
     tensor([[0.0000, 0.3333, 0.0000]])
     """
-    a = _full_precision(check_phase(a, ndim=ndim, name="first phase"))
-    b = _full_precision(check_phase(b, ndim=ndim, name="second phase"))
+    a = _full_precision(check_phase(a, ndim=ndim, name="first phase", empty=True))
+    b = _full_precision(check_phase(b, ndim=ndim, name="second phase", empty=True))
     check_same_shape(a, b, ("the first phase", "the second"))
     return _correlate(a, b, boundary, mask, ndim, centred, max_shift)
 
 
-def two_point_statistics(m: Tensor, *, ndim: int = 2, **options) -> Tensor:
-    """All pairs of correlations of an n-phase structure.
+def two_point_statistics(
+    m: Tensor, *, pairs: Sequence[tuple[int, int]] | None = None, mask: Tensor | None = None, ndim: int = 2, **options
+) -> Tensor:
+    """All pairs of correlations of an n-phase structure, or some of them.
 
     Args:
         m: phase indicators, one channel per phase, shape (..., n, H, W).
+        pairs: the pairs (i, j) wanted, such as `independent_pairs(n)`; all n * n unless told.
+        mask: as for `cross_correlation`; shape (H, W) or (..., 1, H, W), as it holds for all phases.
         options: as for `cross_correlation`.
 
     Returns:
-        f[..., i, j, :, :], the cross-correlation of phase i with phase j, shape (..., n, n, H, W).
+        f[..., i, j, :, :], the cross-correlation of phase i with phase j, shape (..., n, n, H, W); with pairs
+        shape (..., len(pairs), H, W), in their order.
+
+    Raises:
+        ValueError: a pair names a phase that m does not have; otherwise as `cross_correlation`.
 
     >>> m = torch.tensor([[[1., 0.], [0., 1.]], [[0., 1.], [1., 0.]]])  # a checkerboard of two phases
     >>> two_point_statistics(m)[0, 1]
     tensor([[0.0000, 0.5000],
             [0.5000, 0.0000]])
     """
-    check_phase(m, ndim=ndim + 1)
-    first, second = m.unsqueeze(-ndim - 1), m.unsqueeze(-ndim - 2)
-    first, second = torch.broadcast_tensors(first, second)
-    return cross_correlation(first, second, ndim=ndim, **options)
-
-
-def radial_average(f: Tensor, *, ndim: int = 2, centred: bool = False) -> Tensor:
-    """Average statistics over directions: entry r is the mean of f over shifts whose length rounds to r pixels.
-
-    Args:
-        f: statistics, shape (..., H, W), zero shift at index 0 (centred=True: at [H//2, W//2]).
-
-    Returns:
-        Shape (..., R + 1) for r = 0, 1, ..., R, R = half the smallest side. Entry 0 is zero shift alone.
-
-    >>> radial_average(autocorrelation(torch.eye(4)))
-    tensor([0.2500, 0.0625, 0.0000])
-    """
-    f = _full_precision(check_field(f, ndim=ndim, name="statistics"))
-    if centred:
-        f = torch.fft.ifftshift(f, dim=_axes(ndim))
-    shape = f.shape[-ndim:]
-    steps = [torch.fft.fftfreq(n, 1 / n, device=f.device) for n in shape]  # 0, 1, ..., -2, -1
-    radius = torch.stack(torch.meshgrid(*steps, indexing="ij")).square().sum(0).sqrt().round().long().flatten()
-    kept = radius <= min(shape) // 2
-    total = f.new_zeros(*f.shape[:-ndim], min(shape) // 2 + 1)
-    total = total.index_add(-1, radius[kept], f.flatten(-ndim)[..., kept])
-    return total / torch.bincount(radius[kept])
+    m = check_phase(m, ndim=ndim + 1, empty=True)
+    phases = m.shape[-ndim - 1]
+    each = mask if isinstance(mask, Tensor) and mask.ndim > ndim else None  # a mask of its own for each image
+    if each is not None and each.shape[-ndim - 1] != 1:
+        raise ValueError(
+            f"expected a mask for all phases, shape (height, width) or (..., 1, ...), got {describe(mask)}"
+        )
+    if pairs is None:
+        first, second = torch.broadcast_tensors(m.unsqueeze(-ndim - 1), m.unsqueeze(-ndim - 2))
+        mask = mask if each is None else each.unsqueeze(-ndim - 1)
+    else:
+        if any(len(pair) != 2 or not all(0 <= i < phases for i in pair) for pair in pairs):
+            raise ValueError(f"expected pairs (i, j) of the phases 0 to {phases - 1}, got {pairs!r}")
+        chosen = torch.tensor([tuple(pair) for pair in pairs], dtype=torch.long, device=m.device).reshape(-1, 2)
+        first, second = (m.index_select(-ndim - 1, one) for one in chosen.T)
+    return cross_correlation(first, second, mask=mask, ndim=ndim, **options)
 
 
 def _axes(ndim: int) -> tuple[int, ...]:
@@ -184,14 +185,18 @@ def _correlate(
     if mask is None:
         f = _products(a, b, boundaries, reach, _pair_counts(shape, boundaries, reach, a))
     else:
-        weight = _full_precision(check_phase(mask, ndim=ndim, name="mask")).to(a)
+        exact = a.dtype if a.device.type == "mps" else torch.float64  # mps has no float64
+        weight = check_phase(mask, ndim=ndim, name="mask", empty=True).to(a.device, exact)
         if weight.shape[-ndim:] != shape:
             raise ValueError(f"expected the mask with spatial shape {tuple(shape)}, got {describe(mask)}")
+        if torch.broadcast_shapes(weight.shape, a.shape) != a.shape:
+            raise ValueError(f"expected one mask, or one for each image of {describe(a)}, got {describe(mask)}")
         pairs = _products(weight, weight, boundaries, reach)
-        noise = 1e3 * torch.finfo(weight.dtype).eps * weight.square().sum(_axes(ndim), keepdim=True)
+        noise = 1e3 * torch.finfo(exact).eps * weight.square().sum(_axes(ndim), keepdim=True)
         weighted = a * weight
         f = _products(weighted, weighted if b is a else b * weight, boundaries, reach)
-        f = f / torch.where(pairs > noise, pairs, torch.nan)
+        f = f / torch.where(pairs > noise, pairs, 1)  # dividing by NaN would spoil gradients everywhere
+        f = f.masked_fill(pairs <= noise, torch.nan).to(a.dtype)
     return torch.fft.fftshift(f, dim=_axes(ndim)) if centred or max_shift is not None else f
 
 
@@ -225,6 +230,8 @@ def _products(
     """
     ndim = len(reach)
     shape, batch = a.shape[-ndim:], a.shape[:-ndim]
+    if not a.numel():  # FFT libraries refuse a batch of nothing
+        return a.new_empty(*batch, *(high - low + 1 for low, high in reach))
     lengths = tuple(
         n if boundary == "periodic" else _fast_length(n + max(-low, high))
         for n, boundary, (low, high) in zip(shape, boundaries, reach, strict=True)

@@ -352,7 +352,7 @@ def test_radial_average(shape, centred):
     ("value", "error", "message"),
     [
         ("image.png", TypeError, "as a torch tensor, got 'image.png'"),
-        (torch.zeros(0, 3, 3), ValueError, "at least one pixel"),
+        (torch.zeros(1, 0, 3), ValueError, "at least one pixel"),
         (torch.full((1, 2, 2), torch.nan), ValueError, "NaN or infinity"),
         (torch.full((1, 2, 2), 255), TypeError, r"float"),
         (torch.zeros(3), ValueError, "axes"),
