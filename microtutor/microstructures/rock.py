@@ -1,0 +1,268 @@
+"""Rock: micro-CT volumes of pores, and crops of their slices to learn from, split by blocks."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from microtutor.checks import check_count, describe
+from microtutor.microstructures.images import otsu_threshold
+from microtutor.microstructures.lines import SPLITS, seeded_generator
+from microtutor.microstructures.sources import fetch
+
+WHOLE = "all"  # the split that leaves nothing out
+PORES_ARE_DARK = {"berea": False, "ketton": True}  # as the files have them: see load_rock
+
+Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]  # [first, last) along each axis
+
+
+def load_rock(name: str) -> Tensor:
+    """A segmented micro-CT scan of a rock, True in its pores.
+
+    Berea is a sandstone, 400^3 voxels of 3 um, porosity 0.196; Ketton a limestone of round grains, 256^3 voxels of
+    15.2 um, porosity 0.127. The file of Berea marks the pores with 255, that of Ketton the grains; here pores are True
+    in both.
+
+    Args:
+        name: berea or ketton.
+
+    Returns:
+        bool, shape (depth, height, width); statistics take it as it is with ndim=3.
+
+    Raises:
+        ValueError, FileNotFoundError: no such name, or as `fetch`.
+
+    Source: scans of Imperial College London, from the repository of Mosser, Dubrule & Blunt, Phys. Rev. E 96, 043309
+    (2017); MIT. See DATASETS["rock"] for the citation.
+    """
+    if name not in PORES_ARE_DARK:
+        raise ValueError(f"expected one of {', '.join(PORES_ARE_DARK)}, got {name!r}")
+    return load_volume(fetch(f"rock/{name}.zip"), dark=PORES_ARE_DARK[name])
+
+
+def load_volume(path: str | os.PathLike, *, threshold: float | None = None, dark: bool = False) -> Tensor:
+    """Read a volume of grey values as a phase, True where they are above the threshold.
+
+    Args:
+        path: a .tif of several frames, a .npy array (depth, height, width), or a .zip with one such file in it.
+        threshold: in grey values of the file. By default Otsu's: see `otsu_threshold`.
+        dark: the phase of interest is the dark one instead of the bright one.
+
+    Returns:
+        bool, shape (depth, height, width).
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: no volume of grey values, or of only one.
+    """
+    grey = _read_volume(Path(path))
+    low, high = grey.min(), grey.max()
+    if not low < high:
+        raise ValueError(f"expected at least two grey values in {Path(path).name}, got only {low:g}")
+    if threshold is None:  # two values need no search
+        threshold = float(low) if ((grey == low) | (grey == high)).all() else otsu_threshold(grey)
+    if not low <= threshold < high:
+        raise ValueError(f"expected a threshold in [{low:g}, {high:g}), the grey values of the file, got {threshold:g}")
+    bright = torch.from_numpy(grey > threshold)
+    return ~bright if dark else bright
+
+
+@dataclass(frozen=True)
+class RockSample:
+    """Crops of rock and where they were cut.
+
+    Attributes:
+        images: (n, 1, size, size) float32 in {0, 1}; the pores are 1.
+        axis: (n,) int64; the axis of the volume that the slice is normal to, 0, 1 or 2.
+        corner: (n, 3) int64; the voxel with the lowest indices.
+    """
+
+    images: Tensor
+    axis: Tensor
+    corner: Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: slice | Tensor) -> RockSample:
+        """The chosen crops; a slice or an index tensor, so that the batch axis stays."""
+        if isinstance(index, int):
+            raise TypeError(f"expected a slice or an index tensor, got {index}; write sample[{index}:{index + 1}]")
+        return RockSample(*(getattr(self, field.name)[index] for field in fields(self)))
+
+
+@dataclass(frozen=True)
+class RockCrops:
+    """Square crops from slices of a rock, normal to all three of its axes, with blocks kept apart for testing.
+
+    Neighbouring slices of a volume are nearly equal, so a random split would test on what was learned. Here each split
+    has blocks of its own. Along an axis of n voxels, t = 8 n / 100 and g = 4 n / 100, rounded down; that is 32 and 16
+    of Berea's 400:
+
+    - train: the cube [t + g, n - t - g)^3 in the middle;
+    - validation: three slabs of thickness t at the low faces, [0, t) along one axis, [0, n - t - g) along the others;
+    - test: three slabs of thickness t at the high faces, [n - t, n) along one axis, [t + g, n) along the others;
+    - all: the whole volume, for a rock that nothing was learned from.
+
+    Blocks of different splits are at least g voxels apart, about the distance at which the pores of Berea forget each
+    other. A crop lies in one block. From a slab come only crops parallel to its face; from the cube, of all axes.
+
+    Args:
+        rock: berea, ketton, or a volume of your own, (depth, height, width), bool or with values in {0, 1}.
+        size: height and width of the crops in voxels.
+        augment: turn and flip the crops for training at random; never those of other splits.
+
+    >>> cube = torch.zeros(50, 50, 50, dtype=torch.bool)
+    >>> RockCrops(cube, size=32).sample(4, seed=0).images.shape
+    torch.Size([4, 1, 32, 32])
+    """
+
+    rock: str | Tensor = "berea"
+    size: int = 128
+    augment: bool = True
+
+    def __post_init__(self) -> None:
+        check_count(self.size, name="size")
+        if isinstance(self.rock, str):
+            if self.rock not in PORES_ARE_DARK:
+                raise ValueError(f"expected one of {', '.join(PORES_ARE_DARK)} or a volume, got {self.rock!r}")
+        elif not (isinstance(self.rock, Tensor) and self.rock.ndim == 3):
+            raise TypeError(f"expected a name or a volume (depth, height, width), got {describe(self.rock)}")
+        elif self.rock.dtype != torch.bool and not bool(((self.rock == 0) | (self.rock == 1)).all()):
+            raise ValueError("expected a volume with values in {0, 1}, got others; threshold it first")
+
+    @property
+    def volume(self) -> Tensor:
+        """The whole rock, (depth, height, width)."""
+        return _named_rock(self.rock) if isinstance(self.rock, str) else self.rock
+
+    def blocks(self, split: str) -> list[tuple[tuple[int, ...], Box]]:
+        """The blocks of a split: the axes that its slices are normal to, and its extent [first, last) along each axis.
+
+        >>> RockCrops(torch.zeros(100, 100, 100), size=16).blocks("train")
+        [((0, 1, 2), ((12, 88), (12, 88), (12, 88)))]
+        """
+        sides = self.volume.shape
+        if split not in (*SPLITS, WHOLE):
+            raise ValueError(f"expected split to be one of {', '.join((*SPLITS, WHOLE))}, got {split!r}")
+        if split == WHOLE:
+            return [((0, 1, 2), _box((0, n) for n in sides))]
+        thick = [8 * n // 100 for n in sides]
+        apart = [t + 4 * n // 100 for t, n in zip(thick, sides)]
+        if split == "train":
+            return [((0, 1, 2), _box((a, n - a) for a, n in zip(apart, sides)))]
+        low = split == "validation"
+        along = [(0, t) if low else (n - t, n) for t, n in zip(thick, sides)]
+        across = [(0, n - a) if low else (a, n) for a, n in zip(apart, sides)]
+        return [((axis,), _box(along[k] if k == axis else across[k] for k in range(3))) for axis in range(3)]
+
+    def sample(
+        self, n: int, *, seed: int = 0, device: str | torch.device = "cpu", split: str = "test", index: int = 0
+    ) -> RockSample:
+        """Cut n crops at random places. Equal arguments give equal crops, on every device.
+
+        Args:
+            n: number of crops.
+            seed, index: choose the random stream.
+            split: train, validation, test or all: which blocks to cut from.
+            device: where the crops go.
+
+        Raises:
+            ValueError: the crops do not fit into the blocks of the split.
+        """
+        check_count(n, name="the number of images")
+        check_count(seed, name="seed", minimum=0)
+        check_count(index, name="index", minimum=0)
+        choices = self._choices(split)
+        generator = seeded_generator(seed, (*SPLITS, WHOLE).index(split), index)
+        chosen = torch.randint(len(choices), (n,), generator=generator)
+        place = torch.rand(n, 3, generator=generator)
+        turn = torch.randint(8, (n,), generator=generator)
+        axis = torch.tensor([axis for axis, _ in choices])[chosen]
+        first, room = torch.tensor([box for _, box in choices])[chosen].unbind(-1)
+        corner = first + (place * room).long()
+        images = torch.empty(n, 1, self.size, self.size)
+        for image, a, c, t in zip(images, axis.tolist(), corner.tolist(), turn.tolist()):
+            crop = self._cut(a, c)
+            image[0] = _turned(crop, t) if self.augment and split == "train" else crop
+        return RockSample(images.to(device), axis.to(device), corner.to(device))
+
+    def batches(
+        self, batch_size: int, *, seed: int = 0, device: str | torch.device = "cpu", start: int = 0
+    ) -> Iterator[RockSample]:
+        """Endless fresh training batches; `start` skips that many without cutting them."""
+        index = start
+        while True:
+            yield self.sample(batch_size, seed=seed, device=device, split="train", index=index)
+            index += 1
+
+    def _choices(self, split: str) -> list[tuple[int, list[tuple[int, int]]]]:
+        """All (axis, [(first corner, number of corners)] along each axis) that crops of a split can have."""
+        found = []
+        for axes, box in self.blocks(split):
+            for axis in axes:
+                lengths = [1 if k == axis else self.size for k in range(3)]
+                corners = [(first, last - first - length + 1) for (first, last), length in zip(box, lengths)]
+                if min(room for _, room in corners) < 1:
+                    extent = " x ".join(str(last - first) for first, last in box)
+                    raise ValueError(f"expected size small enough for the {split} block {extent}, got {self.size}")
+                found.append((axis, corners))
+        return found
+
+    def _cut(self, axis: int, corner: list[int]) -> Tensor:
+        return self.volume[tuple(c if k == axis else slice(c, c + self.size) for k, c in enumerate(corner))]
+
+
+def _box(extents) -> Box:
+    return tuple(extents)
+
+
+def _turned(image: Tensor, turn: int) -> Tensor:
+    """One of the eight symmetries of a square."""
+    image = image.rot90(turn % 4)
+    return image.T if turn >= 4 else image
+
+
+@lru_cache(maxsize=2)
+def _named_rock(name: str) -> Tensor:
+    return load_rock(name)
+
+
+def _read_volume(path: Path) -> np.ndarray:
+    """Grey values of a file, (depth, height, width)."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}")
+    name, content = path.name, path.read_bytes()
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            names = [n for n in archive.namelist() if Path(n).suffix in (".tif", ".tiff", ".npy")]
+            if len(names) != 1:
+                raise ValueError(f"expected one .tif or .npy in {path.name}, got {len(names)}")
+            name, content = names[0], archive.read(names[0])
+    grey = np.load(io.BytesIO(content), allow_pickle=False) if name.endswith(".npy") else _read_frames(content, name)
+    if grey.ndim != 3 or not grey.size or grey.dtype.kind not in "buif":
+        raise ValueError(f"expected grey values (depth, height, width) in {name}, got {grey.dtype} {grey.shape}")
+    return grey
+
+
+def _read_frames(content: bytes, name: str) -> np.ndarray:
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            frames = []
+            for number in range(getattr(image, "n_frames", 1)):
+                image.seek(number)
+                frames.append(np.asarray(image))
+            return np.stack(frames)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"{name} is no stack of grey images that can be read") from error
