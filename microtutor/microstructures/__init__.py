@@ -1,7 +1,16 @@
-"""Phase images to learn from: the paper's line images, real micrographs and rock, and your own, read from files."""
+"""Phase images to learn from: the paper's line images, textures, real micrographs and rock, and your own."""
 
+from microtutor.microstructures.fields import (
+    FieldSample,
+    GaussianFields,
+    GrainSample,
+    OverlappingDiscs,
+    VoronoiGrains,
+    area_of_two_discs,
+    level_cut_statistics,
+)
 from microtutor.microstructures.images import load_phase, load_phases, otsu_threshold
-from microtutor.microstructures.lines import PAPER_SIZE, SPLITS, LineImages, LineSample, seeded_generator
+from microtutor.microstructures.lines import PAPER_SIZE, LineImages, LineSample
 from microtutor.microstructures.micrographs import (
     load_duplex_steel,
     load_li2018,
@@ -9,14 +18,24 @@ from microtutor.microstructures.micrographs import (
     load_superalloy_grey,
 )
 from microtutor.microstructures.rock import RockCrops, RockSample, load_rock, load_volume
+from microtutor.microstructures.samples import SPLITS, Images, Sample, seeded_generator
 
 __all__ = [
     "PAPER_SIZE",
     "SPLITS",
+    "FieldSample",
+    "GaussianFields",
+    "GrainSample",
+    "Images",
     "LineImages",
     "LineSample",
+    "OverlappingDiscs",
     "RockCrops",
     "RockSample",
+    "Sample",
+    "VoronoiGrains",
+    "area_of_two_discs",
+    "level_cut_statistics",
     "load_duplex_steel",
     "load_li2018",
     "load_phase",

@@ -4,36 +4,23 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from microtutor.checks import check_count
 from microtutor.files import replacing, write_csv
+from microtutor.microstructures.samples import Images, Sample, stream
 
-SPLITS = ("train", "validation", "test")
 PAPER_SIZE = 224
 TRIES = 50
 REJECTION_DISTANCE = 10
 
 
-def seeded_generator(*seed: int) -> torch.Generator:
-    """A CPU random generator that depends on the numbers given (but for zeros at their end), and on nothing else.
-
-    >>> a, b = seeded_generator(0, 1), seeded_generator(0, 1)
-    >>> bool(torch.rand((), generator=a) == torch.rand((), generator=b))
-    True
-    """
-    state = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(state >> np.uint64(1)))
-
-
 @dataclass(frozen=True)
-class LineSample:
+class LineSample(Sample):
     """Line images and what was drawn in them.
 
     Attributes:
@@ -42,22 +29,12 @@ class LineSample:
         count: (n,) int64; the number of lines drawn.
     """
 
-    images: Tensor
     vertical: Tensor
     count: Tensor
 
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index: slice | Tensor) -> LineSample:
-        """The chosen images with their labels; a slice or an index tensor, so that the batch axis stays."""
-        if isinstance(index, int):
-            raise TypeError(f"expected a slice or an index tensor, got {index}; write sample[{index}:{index + 1}]")
-        return LineSample(*(getattr(self, field.name)[index] for field in fields(self)))
-
 
 @dataclass(frozen=True)
-class LineImages:
+class LineImages(Images[LineSample]):
     """The paper's generator: a few parallel lines, all vertical or all horizontal, on an empty ground.
 
     Each line has a random length (half the image to nearly all of it), thickness and place. A candidate that lies
@@ -118,12 +95,7 @@ class LineImages:
         >>> bool((lines.sample(3, seed=1).images == lines.sample(3, seed=1).images).all())
         True
         """
-        check_count(n, name="the number of images")
-        if split not in SPLITS:
-            raise ValueError(f"expected split to be one of {', '.join(SPLITS)}, got {split!r}")
-        check_count(seed, name="seed", minimum=0)
-        check_count(index, name="index", minimum=0)
-        generator = seeded_generator(seed, SPLITS.index(split), index)
+        generator = stream(n, seed, split, index)
         vertical = torch.rand(n, generator=generator) < 0.5
         wanted = torch.randint(self.count[0], self.count[1] + 1, (n,), generator=generator)
         along, across, drawn = self._place(wanted, generator)
@@ -131,19 +103,6 @@ class LineImages:
         columns = torch.where(vertical[:, None, None], across, along)
         images = self._draw(rows.to(device), columns.to(device))
         return LineSample(images, vertical.to(device), drawn.sum(1).to(device))
-
-    def batches(
-        self, batch_size: int, *, seed: int = 0, device: str | torch.device = "cpu", start: int = 0
-    ) -> Iterator[LineSample]:
-        """Endless fresh training batches; `start` skips that many without drawing them.
-
-        >>> next(LineImages(size=64).batches(8, seed=0)).images.shape
-        torch.Size([8, 1, 64, 64])
-        """
-        index = start
-        while True:
-            yield self.sample(batch_size, seed=seed, device=device, split="train", index=index)
-            index += 1
 
     def _place(self, wanted: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Choose the lines: their extents [first, last) along and across, (n, K, 2) each, and which exist, (n, K)."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 import os
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,10 +15,10 @@ from torch import Tensor
 
 from microtutor.checks import check_count, describe
 from microtutor.microstructures.images import otsu_threshold
-from microtutor.microstructures.lines import SPLITS, seeded_generator
+from microtutor.microstructures.samples import SPLITS, Images, Sample, stream
 from microtutor.microstructures.sources import fetch
 
-WHOLE = "all"  # the split that leaves nothing out
+ROCK_SPLITS = (*SPLITS, "all")
 PORES_ARE_DARK = {"berea": False, "ketton": True}  # as the files have them: see load_rock
 
 Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]  # [first, last) along each axis
@@ -77,7 +76,7 @@ def load_volume(path: str | os.PathLike, *, threshold: float | None = None, dark
 
 
 @dataclass(frozen=True)
-class RockSample:
+class RockSample(Sample):
     """Crops of rock and where they were cut.
 
     Attributes:
@@ -86,22 +85,12 @@ class RockSample:
         corner: (n, 3) int64; the voxel with the lowest indices.
     """
 
-    images: Tensor
     axis: Tensor
     corner: Tensor
 
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index: slice | Tensor) -> RockSample:
-        """The chosen crops; a slice or an index tensor, so that the batch axis stays."""
-        if isinstance(index, int):
-            raise TypeError(f"expected a slice or an index tensor, got {index}; write sample[{index}:{index + 1}]")
-        return RockSample(*(getattr(self, field.name)[index] for field in fields(self)))
-
 
 @dataclass(frozen=True)
-class RockCrops:
+class RockCrops(Images[RockSample]):
     """Square crops from slices of a rock, normal to all three of its axes, with blocks kept apart for testing.
 
     Neighbouring slices of a volume are nearly equal, so a random split would test on what was learned. Here each split
@@ -152,9 +141,9 @@ class RockCrops:
         [((0, 1, 2), ((12, 88), (12, 88), (12, 88)))]
         """
         sides = self.volume.shape
-        if split not in (*SPLITS, WHOLE):
-            raise ValueError(f"expected split to be one of {', '.join((*SPLITS, WHOLE))}, got {split!r}")
-        if split == WHOLE:
+        if split not in ROCK_SPLITS:
+            raise ValueError(f"expected split to be one of {', '.join(ROCK_SPLITS)}, got {split!r}")
+        if split == "all":
             return [((0, 1, 2), _box((0, n) for n in sides))]
         thick = [8 * n // 100 for n in sides]
         apart = [t + 4 * n // 100 for t, n in zip(thick, sides)]
@@ -179,11 +168,8 @@ class RockCrops:
         Raises:
             ValueError: the crops do not fit into the blocks of the split.
         """
-        check_count(n, name="the number of images")
-        check_count(seed, name="seed", minimum=0)
-        check_count(index, name="index", minimum=0)
+        generator = stream(n, seed, split, index, splits=ROCK_SPLITS)
         choices = self._choices(split)
-        generator = seeded_generator(seed, (*SPLITS, WHOLE).index(split), index)
         chosen = torch.randint(len(choices), (n,), generator=generator)
         place = torch.rand(n, 3, generator=generator)
         turn = torch.randint(8, (n,), generator=generator)
@@ -195,15 +181,6 @@ class RockCrops:
             crop = self._cut(a, c)
             image[0] = _turned(crop, t) if self.augment and split == "train" else crop
         return RockSample(images.to(device), axis.to(device), corner.to(device))
-
-    def batches(
-        self, batch_size: int, *, seed: int = 0, device: str | torch.device = "cpu", start: int = 0
-    ) -> Iterator[RockSample]:
-        """Endless fresh training batches; `start` skips that many without cutting them."""
-        index = start
-        while True:
-            yield self.sample(batch_size, seed=seed, device=device, split="train", index=index)
-            index += 1
 
     def _choices(self, split: str) -> list[tuple[int, list[tuple[int, int]]]]:
         """All (axis, [(first corner, number of corners)] along each axis) that crops of a split can have."""
