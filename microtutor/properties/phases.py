@@ -1,0 +1,82 @@
+"""From phases to local properties: which pixel is made of what, and what grey pixels count as."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+PhaseValues = Sequence[float] | Tensor
+
+
+def phase_values(values: PhaseValues, image: Tensor, *, name: str) -> Tensor:
+    """Properties of the phases on the device of the image, one for each phase along axis 0.
+
+    Numbers take the precision of the image, and a tensor keeps its own if that is higher; half precision is raised.
+
+    Raises:
+        TypeError: values are no numbers.
+        ValueError: a single number, NaN or infinity.
+    """
+    dtype = image.dtype if image.dtype in (torch.float32, torch.float64) else torch.float32
+    if isinstance(values, Tensor):
+        values = values.to(torch.promote_types(dtype, values.dtype)).to(image.device)
+    else:
+        try:
+            values = torch.tensor(values, dtype=dtype, device=image.device)
+        except (TypeError, ValueError, RuntimeError):
+            raise TypeError(f"expected {name} as one number for each phase, got {values!r}") from None
+    if values.ndim == 0:
+        raise ValueError(f"expected {name} as one number for each phase, got the single number {values.item():g}")
+    if not bool(torch.isfinite(values.detach()).all()):
+        raise ValueError(f"expected finite numbers as {name}, got {values.tolist()}; use a large number for infinity")
+    return values
+
+
+def check_lowest(values: Tensor, lowest: float, *, name: str) -> None:
+    """Raise ValueError if a value is below the lowest one allowed."""
+    if bool((values.detach() < lowest).any()):
+        raise ValueError(f"expected {name} of at least {lowest:g}, got {values.tolist()}")
+
+
+def mix(image: Tensor, values: Tensor, *, one_hot: bool | None = None) -> Tensor:
+    """Local properties of an image: the mean of the phases' properties, weighted with each pixel's share of them.
+
+    Args:
+        image: indicator of the second of two phases, (..., H, W), or one channel for each of n phases, (..., n, H, W).
+        values: (n, components).
+        one_hot: which of the two it is; None: channels if n > 2.
+
+    Returns:
+        Shape (..., components, H, W), in the dtype of values.
+
+    >>> mix(torch.tensor([[0.0, 0.5, 1.0]]), torch.tensor([[1.0], [3.0]]))
+    tensor([[[1., 2., 3.]]])
+    """
+    image = image.to(values.dtype)
+    phases = len(values)
+    if one_hot is None:
+        one_hot = phases > 2
+        if phases == 2 and image.ndim > 2 and image.shape[-3] == 2 and _sums_to_one(image):
+            raise ValueError(
+                f"expected to know whether axis -3 of the image of shape {tuple(image.shape)} holds two phases, which "
+                "sum to 1, or two images; say one_hot=True or one_hot=False"
+            )
+    if not one_hot:
+        if phases != 2:
+            raise ValueError(f"expected the properties of two phases, matrix and phase, got {phases}; or one_hot=True")
+        first, second = values[..., None, None]
+        return first + image[..., None, :, :] * (second - first)
+    if image.ndim < 3 or image.shape[-3] != phases:
+        raise ValueError(
+            f"expected an image with one channel for each of {phases} phases, (..., {phases}, height, width), "
+            f"got shape {tuple(image.shape)}"
+        )
+    if not _sums_to_one(image):
+        raise ValueError(f"expected the {phases} channels of each pixel to sum to 1, got other sums; divide by the sum")
+    return torch.einsum("...nhw,nc->...chw", image, values)
+
+
+def _sums_to_one(image: Tensor) -> bool:
+    return bool(((image.detach().sum(-3) - 1).abs() < 1e-3).all())
