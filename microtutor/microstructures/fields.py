@@ -187,14 +187,16 @@ class GrainSample(Sample):
     Attributes:
         images: (n, 1, size, size) float32; 1 in the grains of the phase of interest.
         labels: (n, size, size) int64; the number of the grain, from 0.
+        seeds: (n, grains, 2) float64; row and column of the seed of each grain.
     """
 
     labels: Tensor
+    seeds: Tensor
 
 
 @dataclass(frozen=True)
 class VoronoiGrains(Images[GrainSample]):
-    """Grains around random seeds, each in one of two phases, periodic: a pixel belongs to the grain of the nearest seed.
+    """Grains around random seeds, each in one of two phases, periodic; a pixel is in the grain of the nearest seed.
 
     Each grain is of the phase of interest with the probability `fraction`, independently of the others. So on average
     f(r) = fraction^2 + fraction (1 - fraction) p(r), where p is the chance that two points lie in one grain.
@@ -222,16 +224,16 @@ class VoronoiGrains(Images[GrainSample]):
         self, n: int, *, seed: int = 0, device: str | torch.device = "cpu", split: str = "test", index: int = 0
     ) -> GrainSample:
         generator = stream(n, seed, split, index)
-        seeds = torch.rand(self.grains, n, 2, generator=generator, dtype=torch.float64) * self.size
+        seeds = torch.rand(n, self.grains, 2, generator=generator, dtype=torch.float64) * self.size
         coloured = torch.rand(n, self.grains, generator=generator) < self.fraction
         nearest = torch.full((n, self.size, self.size), torch.inf, dtype=torch.float64)
         labels = torch.zeros(n, self.size, self.size, dtype=torch.int64)
-        for grain, place in enumerate(seeds):
+        for grain, place in enumerate(seeds.unbind(1)):
             distance = _squared_distance(place, self.size)
             labels[distance < nearest] = grain
             nearest = torch.minimum(nearest, distance)
         images = coloured.gather(1, labels.flatten(1)).view(n, 1, self.size, self.size).float()
-        return GrainSample(images.to(device), labels.to(device))
+        return GrainSample(images.to(device), labels.to(device), seeds.to(device))
 
 
 def _squared_distance(points: Tensor, size: int) -> Tensor:
