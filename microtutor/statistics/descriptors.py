@@ -1,0 +1,232 @@
+"""Beyond two points: whole segments in a phase, chords of it; and the differences between neighbours.
+
+Images are phase indicators of shape (..., H, W), as for `autocorrelation`, and boundaries and masks mean what they mean
+there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from microtutor.checks import check_count, check_phase, describe
+from microtutor.statistics.correlations import Boundary, _axes, _boundaries, _full_precision
+
+
+def lineal_path(
+    m: Tensor,
+    *,
+    axis: int = -1,
+    boundary: Boundary | Sequence[Boundary] = "periodic",
+    mask: Tensor | None = None,
+    ndim: int = 2,
+    max_shift: int | None = None,
+) -> Tensor:
+    """Lineal path: the chance that a whole segment along an axis lies in the phase.
+
+    Entry r is the mean over x of m(x) m(x + 1) ... m(x + r), r + 1 pixels in a row: differentiable, though gradients
+    take memory for r + 1 copies of m. It starts at the volume fraction and never lies above the autocorrelation, which
+    asks of the two ends alone.
+
+    Args:
+        m: phase indicator in [0, 1], shape (..., H, W).
+        axis: along which, -1 for the width, -2 for the height.
+        boundary: "periodic" lets segments run on at the other side; "open" takes those that lie inside; or one for
+            each spatial axis.
+        mask: confidence in each pixel, in [0, 1], shape (H, W) or that of m; segments count by the product of theirs.
+        ndim: number of spatial axes.
+        max_shift: greatest r; one less than the side unless told.
+
+    Returns:
+        Shape (..., max_shift + 1), dimensionless, in [0, 1]. NaN where no segment has any confidence.
+
+    Raises:
+        TypeError, ValueError: as `autocorrelation`; axis is not a spatial one.
+
+    Source: Lu & Torquato (1992).
+
+    >>> lineal_path(torch.tensor([[1., 1., 0., 1.]]))
+    tensor([0.7500, 0.5000, 0.2500, 0.0000])
+    """
+    m, weight, boundaries = _prepared(m, mask, boundary, ndim)
+    _check_axis(axis, ndim)
+    side, wrapped = m.shape[axis], boundaries[axis] == "periodic"
+    most = side - 1 if max_shift is None else check_count(max_shift, name="max_shift", minimum=0)
+    if most >= side:
+        raise ValueError(f"expected max_shift of at most {side - 1} for a side of {side} pixels, got {most}")
+    chances = []
+    path, weights = (m, weight) if weight is None else (m * weight, weight)
+    for r in range(most + 1):
+        if r:
+            path = _longer(path, m if weight is None else m * weight, r, axis, wrapped)
+            weights = None if weight is None else _longer(weights, weight, r, axis, wrapped)
+        chances.append(_mean(path, weights, ndim))
+    return torch.stack(chances, -1).to(m.dtype)
+
+
+def chord_length_distribution(
+    m: Tensor,
+    *,
+    axis: int = -1,
+    boundary: Boundary | Sequence[Boundary] = "periodic",
+    mask: Tensor | None = None,
+    ndim: int = 2,
+    cut: Literal["drop", "keep"] = "drop",
+    counts: bool = False,
+) -> Tensor:
+    """Chord lengths: the shares of chords of 1, 2, 3, ... pixels, a chord being a longest run of phase along an axis.
+
+    Not differentiable. Chords end where the phase ends. Those that end at an open border, or at a pixel of no
+    confidence, go on where nobody sees: their true length is not known. "drop" leaves them out, and as it is
+    the long ones that are cut most, too few long ones remain; "keep" counts them with the length that is seen, which is
+    too short. The longer the side against the chords, the less it matters; periodic boundaries cut none.
+
+    Args:
+        m: two-valued phase, 0 or 1, shape (..., H, W).
+        axis: along which, -1 for the width, -2 for the height.
+        boundary: as for `lineal_path`; with "periodic" a line that is all phase counts as one chord of n pixels.
+        mask: confidence in each pixel, shape (H, W) or that of m; pixels with none are not looked at, all others are.
+        ndim: number of spatial axes.
+        cut: what to do with chords that are cut.
+        counts: return how many chords there are of each length instead of their shares, to add up over images.
+
+    Returns:
+        Shape (..., n + 1) for a side of n pixels; entry l belongs to chords of l pixels, entry 0 is 0. Shares sum to 1;
+        they are NaN if there is no chord.
+
+    Raises:
+        TypeError, ValueError: as `lineal_path`; m has other values than 0 and 1, cut is unknown.
+
+    >>> chord_length_distribution(torch.tensor([[1., 1., 0., 1., 0.]]))
+    tensor([0.0000, 0.5000, 0.5000, 0.0000, 0.0000, 0.0000])
+    """
+    if cut not in ("drop", "keep"):
+        raise ValueError(f"expected cut to be 'drop' or 'keep', got {cut!r}")
+    m, weight, boundaries = _prepared(m.detach() if isinstance(m, Tensor) else m, mask, boundary, ndim)
+    _check_axis(axis, ndim)
+    if not ((m == 0) | (m == 1)).all():
+        raise ValueError(
+            "expected a two-valued phase image, 0 or 1, got values between; threshold it: (m > 0.5).float()"
+        )
+    known = torch.ones_like(m, dtype=torch.bool) if weight is None else (weight > 0).expand(m.shape)
+    batch, side, images = m.shape[:-ndim], m.shape[axis], m.shape[:-ndim].numel()
+    lines = (images, m.shape[-ndim:].numel() // side, side)
+    phase, known = (((m == 1) & known).movedim(axis, -1).reshape(lines), known.movedim(axis, -1).reshape(lines))
+    image, length = _chords(phase, known, boundaries[axis] == "periodic", cut == "drop")
+    found = torch.bincount(image * (side + 1) + length, minlength=images * (side + 1))
+    found = found.reshape(*batch, side + 1).to(m.dtype)
+    total = found.sum(-1, keepdim=True)
+    return found if counts else torch.where(total > 0, found / total.clamp_min(1), torch.nan)
+
+
+def variation(
+    m: Tensor,
+    *,
+    axis: int | None = None,
+    boundary: Boundary | Sequence[Boundary] = "periodic",
+    mask: Tensor | None = None,
+    ndim: int = 2,
+) -> Tensor:
+    """Total variation: the mean absolute difference of neighbouring pixels, summed over the axes.
+
+    Of a two-valued image these are the faces between phase and rest, per pixel: twice the fall of the autocorrelation
+    over the first pixel, whatever the boundary; see `specific_surface`. Noise makes it large.
+
+    Args:
+        m: phase indicator in [0, 1], shape (..., H, W).
+        axis: one axis only, -1 for neighbours along the width, -2 along the height.
+        boundary: "periodic" takes the first and the last pixel for neighbours, "open" does not; or one for each axis.
+        mask: confidence in each pixel, in [0, 1], shape (H, W) or that of m; neighbours count by the product of theirs.
+        ndim: number of spatial axes.
+
+    Returns:
+        In 1/px, shape m.shape[:-ndim]. NaN where a mask leaves no neighbours along an axis. An open axis of one pixel
+        has none and adds nothing.
+
+    Raises:
+        TypeError, ValueError: as `autocorrelation`; axis is not a spatial one.
+
+    >>> m = torch.tensor([[1., 1., 0., 0., 0.]])
+    >>> variation(m), variation(m, boundary="open")
+    (tensor(0.4000), tensor(0.2500))
+    """
+    m, weight, boundaries = _prepared(m, mask, boundary, ndim)
+    chosen = _axes(ndim) if axis is None else (_check_axis(axis, ndim),)
+    total = m.new_zeros(m.shape[:-ndim])
+    for one in chosen:
+        wrapped = boundaries[one] == "periodic"
+        if wrapped or m.shape[one] > 1:
+            here, there = _neighbours(m, one, wrapped)
+            weights = None if weight is None else torch.mul(*_neighbours(weight, one, wrapped))
+            differences = (there - here).abs()
+            total = total + _mean(differences if weights is None else differences * weights, weights, ndim)
+    return total.to(m.dtype)
+
+
+def _prepared(
+    m: Tensor, mask: Tensor | None, boundary: Boundary | Sequence[Boundary], ndim: int
+) -> tuple[Tensor, Tensor | None, tuple[Boundary, ...]]:
+    """The image in full precision, its mask (in float64, where there is such a thing), a boundary for each axis."""
+    m = _full_precision(check_phase(m, ndim=ndim, empty=True))
+    boundaries = _boundaries(boundary, len(_axes(ndim)))
+    if mask is None:
+        return m, None, boundaries
+    weight = check_phase(mask, ndim=ndim, name="mask", empty=True)
+    if weight.shape[-ndim:] != m.shape[-ndim:]:
+        raise ValueError(f"expected the mask with spatial shape {tuple(m.shape[-ndim:])}, got {describe(mask)}")
+    if torch.broadcast_shapes(weight.shape, m.shape) != m.shape:
+        raise ValueError(f"expected one mask, or one for each image of {describe(m)}, got {describe(mask)}")
+    return m, weight.to(m.device, m.dtype if m.device.type == "mps" else torch.float64), boundaries
+
+
+def _check_axis(axis: int, ndim: int) -> int:
+    if axis not in _axes(ndim):
+        raise ValueError(f"expected axis as one of {_axes(ndim)}, counted from the end, got {axis!r}")
+    return axis
+
+
+def _mean(products: Tensor, weights: Tensor | None, ndim: int) -> Tensor:
+    """Mean over the spatial axes of products that hold their weights, NaN where there are none."""
+    if weights is None:
+        return products.mean(_axes(ndim))
+    shares = weights.sum(_axes(ndim))
+    return torch.where(shares > 0, products.sum(_axes(ndim)) / torch.where(shares > 0, shares, 1), torch.nan)
+
+
+def _longer(path: Tensor, m: Tensor, r: int, axis: int, wrapped: bool) -> Tensor:
+    """Products of r + 1 pixels in a row from those of r."""
+    if wrapped:
+        return path * m.roll(-r, axis)
+    n = m.shape[axis] - r
+    return path.narrow(axis, 0, n) * m.narrow(axis, r, n)
+
+
+def _neighbours(x: Tensor, axis: int, wrapped: bool) -> tuple[Tensor, Tensor]:
+    """Pixels along an axis, and the next of each."""
+    if wrapped:
+        return x, x.roll(-1, axis)
+    return x.narrow(axis, 0, x.shape[axis] - 1), x.narrow(axis, 1, x.shape[axis] - 1)
+
+
+def _chords(phase: Tensor, known: Tensor, wrapped: bool, drop: bool) -> tuple[Tensor, Tensor]:
+    """Image and length of each chord of lines (images, lines, n), found at the pixel where it ends."""
+    n = phase.shape[-1]
+    around = [torch.cat([x, x, x[..., :1]], -1) if wrapped else pad(x, (1, 1)) for x in (phase, known)]
+    first = n if wrapped else 1  # chords that end in the second turn begin in the first at the earliest
+    inside, seen = around
+    places = torch.arange(inside.shape[-1], device=phase.device)
+    before = torch.where(inside, -1, places).cummax(-1).values  # the last place that is no phase
+    ends = inside & ~inside.roll(-1, -1) & (before >= 0)
+    if drop:
+        ends = ends & seen.gather(-1, before.clamp_min(0)) & seen.roll(-1, -1)
+    ends[..., :first], ends[..., first + n :] = False, False
+    image, _, _ = found = ends.nonzero(as_tuple=True)
+    length = (places - before)[found]
+    if not wrapped:
+        return image, length
+    whole, _ = phase.all(-1).nonzero(as_tuple=True)
+    return torch.cat([image, whole]), torch.cat([length, torch.full_like(whole, n)])
