@@ -31,10 +31,9 @@ __all__ = [
 ]
 
 LI2018 = ("alloy", "carbonate", "ceramics", "composite", "copolymer", "pmma", "sandstone")
-SUPERALLOY = tuple(
-    Path(file).name.removesuffix("_mask.tif") for file in files("superalloy") if file.endswith("_mask.tif")
-)
-SUPERALLOY_GREY = tuple(name for name in SUPERALLOY if f"superalloy/{name}.tif" in files("superalloy"))
+_MASKS = [Path(file).name.removesuffix("_mask.tif") for file in files("superalloy") if file.endswith("_mask.tif")]
+SUPERALLOY_GREY = tuple(name for name in _MASKS if f"superalloy/{name}.tif" in files("superalloy"))
+SUPERALLOY = (*SUPERALLOY_GREY, *(name for name in _MASKS if name not in SUPERALLOY_GREY))  # one numbering for both
 
 
 def load_li2018(name: str) -> Tensor:
@@ -73,7 +72,7 @@ def load_superalloy(image: str | int = 0, *, phases: int = 3) -> Tensor:
     to 3 % of it.
 
     Args:
-        image: a name in SUPERALLOY, such as spot2_0d_0, or its number there, 0-17.
+        image: a name in SUPERALLOY, such as spot2_0d_0, or its number there, 0-17. Those with grey values come first.
         phases: 3; or 2, which takes secondary and tertiary precipitates together.
 
     Returns:
@@ -94,7 +93,9 @@ def load_superalloy(image: str | int = 0, *, phases: int = 3) -> Tensor:
 
 
 def load_superalloy_grey(image: str | int = 0) -> Tensor:
-    """The micrograph that the expert segmented, for the images whose grey values are at hand.
+    """The micrograph that the expert segmented, for the four images whose grey values are at hand.
+
+    The precipitates are darker than the matrix.
 
     Args:
         image: a name in SUPERALLOY_GREY, such as spot2_0d_0, or its number there, 0-3.

@@ -146,7 +146,7 @@ class RockCrops(Images[RockSample]):
         if split == "all":
             return [((0, 1, 2), _box((0, n) for n in sides))]
         thick = [8 * n // 100 for n in sides]
-        apart = [t + 4 * n // 100 for t, n in zip(thick, sides)]
+        apart = [t + max(4 * n // 100, 1) for t, n in zip(thick, sides)]
         if split == "train":
             return [((0, 1, 2), _box((a, n - a) for a, n in zip(apart, sides)))]
         low = split == "validation"
