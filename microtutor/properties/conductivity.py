@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.fft import irfft2, rfft2
 
 from microtutor.checks import check_phase
+from microtutor.properties.cell import Cell, cell_fields, effective_property
 from microtutor.properties.percolation import percolates
 from microtutor.properties.phases import PhaseValues, check_lowest, mix, phase_values
-from microtutor.properties.solver import (
-    Convergence,
-    Settings,
-    chunks,
-    conjugate_gradients,
-    diagonal_differences,
-    diagonal_sums,
-    rounding,
-    wave_vector,
-)
+from microtutor.properties.solver import Convergence, Settings
 
 
 class ConductivityFields(NamedTuple):
@@ -73,8 +62,8 @@ def effective_conductivity(
     tensor([[1.8182, 0.0000],
             [0.0000, 5.5000]])
     """
-    k, shape, settings = _local(image, conductivity, one_hot, tolerance, max_iterations)
-    return _Effective.apply(k, settings).reshape(*shape, 2, 2)
+    k = _local(image, conductivity, one_hot)
+    return effective_property(_Conduction, k, Settings.of(k, tolerance, max_iterations), _reason)
 
 
 def conductivity_fields(
@@ -93,17 +82,12 @@ def conductivity_fields(
     >>> fields.flux[0, 0]  # across the layers, the flux is the same in both
     tensor([[1.8182, 1.8182]])
     """
-    with torch.no_grad():
-        k, shape, settings = _local(image, conductivity, one_hot, tolerance, max_iterations)
-        gradient, convergence = _solve(k, settings)
-        flux = _flux(k[:, None], gradient)
-        iterations, residual = (x.reshape(shape) for x in (convergence.iterations, convergence.residual))
-    unflatten = partial(torch.reshape, shape=(*shape, *gradient.shape[1:]))
-    return ConductivityFields(unflatten(gradient), unflatten(flux), Convergence(iterations, residual))
+    k = _local(image, conductivity, one_hot)
+    return ConductivityFields(*cell_fields(_Conduction, k, Settings.of(k, tolerance, max_iterations), _reason))
 
 
-def _local(image, conductivity, one_hot, tolerance, max_iterations) -> tuple[Tensor, tuple[int, ...], Settings]:
-    """Conductivity of each pixel as (images, 1 or 3, H, W), the leading shape of the images, and the settings."""
+def _local(image: Tensor, conductivity: PhaseValues, one_hot: bool | None) -> Tensor:
+    """Conductivity of each pixel, (..., 1, H, W) if it is the same in all directions, else xx, yy and xy of it."""
     image = check_phase(image)
     values = phase_values(conductivity, image, name="conductivity")
     if values.ndim not in (1, 3) or (values.ndim == 3 and values.shape[1:] != (2, 2)):
@@ -111,58 +95,51 @@ def _local(image, conductivity, one_hot, tolerance, max_iterations) -> tuple[Ten
             "expected conductivity as one number for each phase, (n,), or one 2 x 2 tensor for each, (n, 2, 2); "
             f"got shape {tuple(values.shape)}"
         )
-    if values.ndim == 3:
-        if not torch.equal(values, values.mT):
-            raise ValueError("expected symmetric conductivity tensors, got unequal xy and yx entries")
-        check_lowest(torch.linalg.eigvalsh(values.detach()), 0, name="conductivity in every direction")
-        values = torch.stack([values[:, 0, 0], values[:, 1, 1], values[:, 0, 1]], 1)
-    else:
+    if values.ndim == 1:
         check_lowest(values, 0, name="conductivity")
-        values = values[:, None]
-    k = mix(image, values, one_hot=one_hot)
-    shape = tuple(k.shape[:-3])
-    return k.reshape(-1, *k.shape[-3:]), shape, Settings.of(k, tolerance, max_iterations)
+        return mix(image, values[:, None], one_hot=one_hot)
+    if not torch.equal(values, values.mT):
+        raise ValueError("expected symmetric conductivity tensors, got unequal xy and yx entries")
+    slack = 1e-6 * values.detach().abs().max()  # a direction that does not conduct may come out below 0 by rounding
+    check_lowest(torch.linalg.eigvalsh(values.detach()) + slack, 0, name="conductivity in every direction")
+    return mix(image, torch.stack([values[:, 0, 0], values[:, 1, 1], values[:, 0, 1]], 1), one_hot=one_hot)
 
 
-def _flux(k: Tensor, gradient: Tensor) -> Tensor:
-    """Conductivity times gradient, in each pixel; k has one component if it is the same in all directions."""
-    if k.shape[-3] == 1:
-        return k * gradient
-    (xx, yy, xy), (x, y) = k.unbind(-3), gradient.unbind(-3)
-    return torch.stack([xx * x + xy * y, xy * x + yy * y], -3)
+class _Conduction(Cell):
+    """Potentials at the corners; state: gradient; response: conductivity times gradient."""
 
+    components, unknowns = 2, 1
 
-def _apply(k: Tensor, u: Tensor) -> Tensor:
-    """Net outflow at the corners for a potential u there; its gradient is ((d + a) / 2, (d - a) / 2)."""
-    d, a = diagonal_differences(u)
-    if k.shape[-3] == 1:
-        return diagonal_sums(d.mul_(k / 2), a.mul_(k / 2))
-    x, y = _flux(k, torch.cat([d + a, d - a], -3) / 2).split(1, -3)
-    return diagonal_sums((x + y) / 2, (x - y) / 2)
+    def __init__(self, local: Tensor):
+        super().__init__(local)
+        self.half = local[:, None] / 2
 
+    def state(self, u: Tensor) -> Tensor:
+        d, a = self.differences.of(u)
+        return torch.cat([d + a, d - a], -3).div_(2)
 
-def _solve(k: Tensor, settings: Settings) -> tuple[Tensor, Convergence]:
-    """Gradients (images, 2 loads, 2 components, H, W) that minimise the dissipation, for unit mean gradients."""
-    size = k.shape[-2:]
-    inverse = wave_vector(k.shape[-2], k.shape[-1], k)[2]
-    mean = torch.eye(2, dtype=k.dtype, device=k.device)[..., None, None]
-    gradients, convergences = [], []
-    for part in chunks(k, values_per_pixel=2):
-        some = k[part, None]
-        x, y = _flux(some, mean.expand(len(some), 2, 2, *size)).split(1, -3)
-        u, convergence = conjugate_gradients(
-            lambda u, images, some=some: _apply(some[images], u),
-            lambda r, images: irfft2(rfft2(r).mul_(inverse), s=size),
-            diagonal_sums((x + y) / 2, (x - y) / 2).neg_(),
-            floor=rounding(some),
-            settings=settings,
-        )
-        d, a = diagonal_differences(u)
-        gradients.append(torch.cat([d + a, d - a], -3).div_(2).add_(mean))
-        convergences.append(convergence)
-    convergence = Convergence.join(convergences)
-    convergence.check(settings, lambda failed: _reason(k[failed]))
-    return torch.cat(gradients), convergence
+    def response(self, state: Tensor) -> Tensor:
+        k = self.local[:, None]
+        if k.shape[-3] == 1:
+            return k * state
+        (xx, yy, xy), (x, y) = k.unbind(-3), state.unbind(-3)
+        return torch.stack([xx * x + xy * y, xy * x + yy * y], -3)
+
+    def balance(self, response: Tensor) -> Tensor:
+        x, y = response.split(1, -3)
+        return self.differences.transposed((x + y) / 2, (x - y) / 2)
+
+    def apply(self, u: Tensor) -> Tensor:
+        if self.local.shape[-3] > 1:
+            return super().apply(u)
+        d, a = self.differences.of(u)  # a short cut: turned by 45 degrees, an isotropic material is what it was
+        return self.differences.transposed(d.mul_(self.half), a.mul_(self.half))
+
+    @staticmethod
+    def sensitivity(weights: Tensor, state: Tensor, properties: int) -> Tensor:
+        products = torch.einsum("bij,bichw,bjdhw->bcdhw", weights, state, state)
+        xx, yy, xy = products[:, 0, 0], products[:, 1, 1], products[:, 0, 1] + products[:, 1, 0]
+        return torch.stack([xx + yy] if properties == 1 else [xx, yy, xy], 1)
 
 
 def _reason(k: Tensor) -> str:
@@ -175,25 +152,3 @@ def _reason(k: Tensor) -> str:
     if bool(blocked.any()):
         return f"in {int(blocked.sum())} of them no path of well-conducting pixels leads through in both directions"
     return f"the conductivities in them range from {low:.1e} to {high:.1e}"
-
-
-class _Effective(torch.autograd.Function):
-    """K_ij = mean of e_i k e_j. The fields e minimise it, so they may stay as they are when k changes a little."""
-
-    @staticmethod
-    def forward(ctx, k: Tensor, settings: Settings) -> Tensor:
-        e, _ = _solve(k, settings)
-        ctx.save_for_backward(e)
-        ctx.components = k.shape[1]
-        pixels = math.prod(k.shape[-2:])
-        return e.flatten(2) @ _flux(k[:, None], e).flatten(2).mT / pixels
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, upstream: Tensor):
-        (e,) = ctx.saved_tensors
-        pixels = math.prod(e.shape[-2:])
-        upstream = (upstream + upstream.mT) / 2
-        response = torch.einsum("bij,bichw,bjdhw->bcdhw", upstream, e, e) / pixels
-        xx, yy, xy = response[:, 0, 0], response[:, 1, 1], response[:, 0, 1] + response[:, 1, 0]
-        return torch.stack([xx + yy] if ctx.components == 1 else [xx, yy, xy], 1), None

@@ -7,31 +7,10 @@ import torch
 from hypothesis import given
 
 from microtutor.properties import ConvergenceWarning, conductivity_fields, effective_conductivity
+from tests.properties.images import F64, blobs, random_image, symmetric_image
 from tests.strategies import phase_images
 
-F64 = torch.float64
 TURN = torch.tensor([[0.0, 1.0], [-1.0, 0.0]], dtype=F64)
-
-
-def random_image(height, width, seed=0, fraction=0.5, dtype=F64):
-    generator = torch.Generator().manual_seed(seed)
-    return (torch.rand(height, width, generator=generator) < fraction).to(dtype)
-
-
-def blobs(size, seed=0, smooth=4.0, n=1):
-    """Smooth noise above its median, (n, size, size): a material with structures of several pixels."""
-    frequency = torch.fft.fftfreq(size, dtype=F64)
-    filtered = torch.exp(-2 * (math.pi * smooth) ** 2 * (frequency[:, None] ** 2 + frequency**2))
-    noise = torch.randn(n, size, size, generator=torch.Generator().manual_seed(seed), dtype=F64)
-    field = torch.fft.ifft2(torch.fft.fft2(noise) * filtered).real
-    return (field > field.flatten(1).median(1).values[:, None, None]).double()
-
-
-def symmetric_image(size, seed=0, dtype=F64):
-    """A two-valued image that a quarter turn leaves as it is."""
-    noise = torch.randint(1000, (size, size), generator=torch.Generator().manual_seed(seed))
-    turned = torch.stack([noise.rot90(i) for i in range(4)]).sum(0)
-    return (turned > turned.median()).to(dtype)
 
 
 def harmonic(shares, values):
