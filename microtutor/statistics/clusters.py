@@ -110,7 +110,8 @@ def _labels(phase: np.ndarray, boundaries: Sequence[Boundary], diagonals: bool) 
     """Labels of one image; on periodic axes its first pixels stand after its last ones too, and tell what is one."""
     structure = ndimage.generate_binary_structure(phase.ndim, phase.ndim if diagonals else 1)
     ends = [(0, int(boundary == "periodic")) for boundary in boundaries]
-    labels = ndimage.label(np.pad(phase, ends, mode="wrap"), structure)[0]
+    labels = np.zeros([n + end for n, (_, end) in zip(phase.shape, ends, strict=True)], dtype=np.int32)
+    ndimage.label(np.pad(phase, ends, mode="wrap"), structure, output=labels)
     inside = labels[tuple(slice(n) for n in phase.shape)]
     again = np.pad(inside, ends, mode="wrap")
     number = int(labels.max()) + 1

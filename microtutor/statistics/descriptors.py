@@ -59,11 +59,13 @@ def lineal_path(
     if most >= side:
         raise ValueError(f"expected max_shift of at most {side - 1} for a side of {side} pixels, got {most}")
     chances = []
-    path, weights = (m, weight) if weight is None else (m * weight, weight)
+    weighted = m if weight is None else m * weight
+    path, weights = weighted, weight
     for r in range(most + 1):
         if r:
-            path = _longer(path, m if weight is None else m * weight, r, axis, wrapped)
-            weights = None if weight is None else _longer(weights, weight, r, axis, wrapped)
+            path = _longer(path, weighted, r, axis, wrapped)
+        if r and weight is not None and weights is not None:
+            weights = _longer(weights, weight, r, axis, wrapped)
         chances.append(_mean(path, weights, ndim))
     return torch.stack(chances, -1).to(m.dtype)
 

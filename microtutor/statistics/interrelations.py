@@ -68,7 +68,7 @@ def complete_set(f: Tensor, pairs: Sequence[Pair] | None = None, *, phases: int,
     True
     """
     f = check_field(f, ndim=ndim + 1, name="statistics", empty=True)
-    chosen = [tuple(pair) for pair in (independent_pairs(phases) if pairs is None else pairs)]
+    chosen = [(int(i), int(j)) for i, j in (independent_pairs(phases) if pairs is None else pairs)]
     count = check_count(phases, name="phases", minimum=2)
     if len(chosen) != f.shape[-ndim - 1] or any(not 0 <= i < count for pair in chosen for i in pair):
         raise ValueError(f"expected one map for each pair of {count} phases, got {f.shape[-ndim - 1]} for {chosen}")
@@ -98,10 +98,12 @@ def _follow_by_sums(known: dict[Pair, Tensor], count: int, ndim: int) -> None:
             others = [j for j in range(count) if (i, j) not in known]
             if len(others) == 1 and (i, i) in known:
                 fraction = known[i, i][(..., *(slice(1),) * ndim)]
-                known[i, others[0]] = fraction - sum(known[i, j] for j in range(count) if j != others[0])
+                known[i, others[0]] = fraction - torch.stack([known[i, j] for j in range(count) if j != others[0]]).sum(
+                    0
+                )
         lone = [i for i in range(count) if (i, i) not in known]
         if len(lone) == 1 and len(known) == count**2 - 1:  # the last phase with itself: all n * n add up to 1
-            known[lone[0], lone[0]] = 1 - sum(known.values())
+            known[lone[0], lone[0]] = 1 - torch.stack(list(known.values())).sum(0)
 
 
 def _follow_by_division(known: dict[Pair, Tensor], count: int, ndim: int) -> None:

@@ -162,8 +162,9 @@ def specific_surface(
     * "pixels": the faces of the pixels themselves, as `variation` counts them: the sum.
 
     Args:
-        f: autocorrelation, shape (..., H, W), zero shift at index 0. With an open boundary, f(0) is a mean over more
-            pixels than f(e_k), which errs by the order of 1/H; `variation` of the image counts faces exactly.
+        f: periodic autocorrelation, shape (..., H, W), zero shift at index 0. With an open boundary f(0) is a mean over
+            other pixels than f(e_k), and their difference may be off by as much as the result: take `variation` of
+            the image instead, which counts faces whatever the boundary.
         ndim, centred: as for `radial_average`.
 
     Returns:

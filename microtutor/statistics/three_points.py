@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -64,25 +66,20 @@ def three_point_statistics(
         raise ValueError(f"expected one second shift for each first, got {first!r} and {second!r}")
     chances = []
     for one, two in zip(ones, twos, strict=True):
-        products, weights = (
-            x if x is None else x * _moved(x, one, boundaries) * _moved(x, two, boundaries) for x in (weighted, weight)
-        )
-        assert products is not None
+        products = weighted * _moved(weighted, one, boundaries) * _moved(weighted, two, boundaries)
+        weights = None
+        if weight is not None:
+            weights = weight * _moved(weight, one, boundaries) * _moved(weight, two, boundaries)
         chances.append(_mean(products, weights, ndim))
     return (chances[0] if alone else torch.stack(chances, -1)).to(m.dtype)
 
 
-def _shifts(shifts: Shift | Sequence[Shift], ndim: int, name: str) -> tuple[list[tuple[int, ...]], bool]:
+def _shifts(shifts: Any, ndim: int, name: str) -> tuple[list[tuple[int, ...]], bool]:
     """A list of shifts, and whether it was one shift alone."""
-    alone = len(shifts) > 0 and not isinstance(shifts[0], Sequence)
-    each = [tuple(int(step) for step in one) for one in ([shifts] if alone else shifts)]
-    if (
-        not each
-        or any(len(one) != ndim for one in each)
-        or [tuple(one) for one in ([shifts] if alone else shifts)] != each
-    ):
+    each = np.asarray(shifts)
+    if each.dtype.kind not in "iu" or each.ndim not in (1, 2) or each.size == 0 or each.shape[-1] != ndim:
         raise ValueError(f"expected the {name} shift as {ndim} whole numbers, or a list of such, got {shifts!r}")
-    return each, alone
+    return [tuple(one) for one in np.atleast_2d(each).tolist()], each.ndim == 1
 
 
 def _moved(x: Tensor, shift: tuple[int, ...], boundaries: tuple[Boundary, ...]) -> Tensor:

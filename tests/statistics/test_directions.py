@@ -1,0 +1,127 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given
+
+from microtutor.microstructures import LineImages
+from microtutor.statistics import anisotropy, autocorrelation, orientation
+from tests.statistics.counting import close, phase
+from tests.strategies import phase_images
+
+
+def texture(size, length, width, angle, seed, ndim=2):
+    """Smoothed noise above its mean: grains `length` long along the angle (degrees, anticlockwise), `width` wide."""
+    noise = torch.randn(size, size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    k = torch.fft.fftfreq(size, dtype=torch.float64)
+    down, right, turn = k[:, None], k[None, :], math.radians(angle)
+    along, across = right * math.cos(turn) - down * math.sin(turn), right * math.sin(turn) + down * math.cos(turn)
+    smooth = torch.exp(-2 * math.pi**2 * ((length * along).square() + (width * across).square()))
+    return (torch.fft.ifft2(torch.fft.fft2(noise) * smooth).real > 0).double()
+
+
+def difference(found, wanted):
+    """Between two directions without arrows, in degrees."""
+    return (found - wanted + 90) % 180 - 90
+
+
+@pytest.mark.parametrize("angle", [0, 20, 45, 90, 110, 135, 160])
+def test_textures_at_an_angle(angle):
+    f = autocorrelation(torch.stack([texture(128, 9, 3, angle, seed) for seed in range(6)]))
+    assert difference(orientation(f), angle).abs().max() < 12
+    assert difference(orientation(f, radius=8), angle).abs().mean() < 4
+    assert anisotropy(f).mean() == pytest.approx(1 - 3 / 9, abs=0.06)
+
+
+def test_lines_that_run_one_way():
+    sample = LineImages(size=64).sample(100, seed=0)
+    found = orientation(autocorrelation(sample.images))[:, 0]
+    wanted = torch.where(sample.vertical, 90.0, 0.0)
+    assert difference(found, wanted).abs().max() < 45
+    assert difference(found, wanted).abs().mean() < 10
+    assert anisotropy(autocorrelation(sample.images)).min() > 0.3
+
+
+@pytest.mark.parametrize(("down", "right", "angle"), [(0, 1, 0.0), (1, 0, 90.0), (-1, 1, 45.0), (1, 1, 135.0)])
+def test_layers(down, right, angle):
+    """Layers along (down, right): their phase is a function of the coordinate across."""
+    x = torch.arange(32)
+    m = ((x[:, None] * right - x * down) % 16 < 8).double()
+    f = autocorrelation(m)
+    close(orientation(f), torch.tensor(angle).double(), 1e-9)
+    close(anisotropy(f), torch.ones((), dtype=torch.float64), 1e-6)
+
+
+def test_no_direction():
+    single, board = torch.zeros(9, 9), (torch.arange(8)[:, None] + torch.arange(8)) % 2.0
+    single[4, 4] = 1
+    for m in (single, board):
+        assert orientation(autocorrelation(m)).isnan()
+    assert anisotropy(autocorrelation(single)).abs() < 1e-3
+    for m in (torch.zeros(6, 6), torch.ones(6, 6), torch.ones(1, 1)):
+        assert orientation(autocorrelation(m)).isnan()
+        assert anisotropy(autocorrelation(m)).isnan()
+
+
+def test_no_direction_but_by_chance():
+    f = autocorrelation(torch.stack([texture(128, 3, 3, 0, seed) for seed in range(6)]))
+    assert anisotropy(f).mean() < 0.25
+
+
+@given(phase_images(side=8))
+def test_turning_and_mirroring(m):
+    f = autocorrelation(m)
+    upright, turned, mirrored = (orientation(autocorrelation(x)) for x in (m, m.rot90(), m.flip(1)))
+    strength = anisotropy(f)
+    if m.shape[0] == m.shape[1] and strength > 1e-3:
+        close(difference(turned, upright + 90), torch.zeros((), dtype=torch.float64), 1e-3)
+        close(difference(mirrored, -upright), torch.zeros((), dtype=torch.float64), 1e-3)
+    if not strength.isnan():
+        assert -1e-9 <= strength <= 1
+        assert upright.isnan() or 0 <= upright < 180
+
+
+def test_fibres_and_layers_in_a_volume():
+    cross = phase(1, 12, 12)
+    for axis in range(3):
+        fibres = autocorrelation(cross.expand(12, 12, 12).movedim(0, axis), ndim=3)
+        close(orientation(fibres, ndim=3), torch.eye(3, dtype=torch.float64)[axis], 1e-6)
+        assert anisotropy(fibres, ndim=3) > 0.999
+    layers = autocorrelation((torch.arange(12) // 3 % 2).double().expand(12, 12, 12), ndim=3)
+    assert anisotropy(layers, ndim=3) > 0.999
+    assert orientation(layers, ndim=3).isnan().all()  # all directions within the layers are alike
+    assert orientation(layers[:0].reshape(0, 12, 12, 12), ndim=3).shape == (0, 3)
+
+
+def test_windows_masks_batches():
+    m = torch.stack([texture(64, 8, 3, 30, seed) for seed in range(2)])
+    f = autocorrelation(m)
+    window = autocorrelation(m, max_shift=9)
+    close(orientation(window, centred=True), orientation(f, radius=8), 1e-9)
+    close(anisotropy(window, centred=True), anisotropy(f, radius=8), 1e-9)
+    mask = torch.zeros(64, 64)
+    mask[:30, :20] = 1
+    layers = ((torch.arange(64)[:, None] + torch.arange(64)) % 8 < 4).double()
+    seen = autocorrelation(layers, mask=mask)
+    assert seen.isnan().any()
+    assert difference(orientation(seen, radius=8), 45).abs() < 2
+    assert anisotropy(seen, radius=8) > 0.9
+    assert orientation(f[:0]).shape == anisotropy(f[:0]).shape == (0,)
+    close(orientation(f.mT.contiguous().mT), orientation(f), 1e-9)
+    assert orientation(f.float()).dtype == torch.float32
+
+
+def test_gradients():
+    m = (0.1 + 0.8 * torch.rand(5, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: anisotropy(autocorrelation(x)), m)
+    assert torch.autograd.gradcheck(lambda x: orientation(autocorrelation(x)), m)
+    layers = torch.ones(8, 8, dtype=torch.float64).cumsum(0).remainder(2).requires_grad_()
+    anisotropy(autocorrelation(layers)).backward()
+    assert layers.grad is not None
+    assert layers.grad.isfinite().all()
+
+
+def test_one_axis_has_no_directions():
+    for function in (anisotropy, orientation):
+        with pytest.raises(ValueError, match="expected at least 2 spatial axes, as one has no directions, got ndim=1"):
+            function(torch.ones(4), ndim=1)
