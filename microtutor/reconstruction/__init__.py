@@ -1,0 +1,5 @@
+"""Images from statistics: gradient descent on the pixels until their two-point statistics are the wanted ones."""
+
+from microtutor.reconstruction.search import reconstruct
+
+__all__ = ["reconstruct"]

@@ -1,0 +1,185 @@
+"""The search itself: noise or given images in, images with the wanted statistics out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from microtutor.checks import check_count, check_phase, describe
+from microtutor.microstructures import seeded_generator
+from microtutor.reconstruction.descent import LBFGS, adam
+from microtutor.reconstruction.targets import Target, check_target
+from microtutor.statistics import Boundary
+
+ADAM_SHARE = 0.2  # of the steps from noise; the rest, and all from a start, are L-BFGS
+MARGIN = 0.01  # pixels of a start keep at least this far from 0 and 1, where they would have no slope
+
+Term = Callable[[Tensor], Tensor]
+
+
+def reconstruct(
+    target_statistics: Tensor,
+    *,
+    boundary: Boundary | Sequence[Boundary] = "periodic",
+    phases: int | None = None,
+    realisations: int | None = None,
+    start: Tensor | None = None,
+    extra_terms: Term | Sequence[Term] = (),
+    extra_weights: float | Sequence[float] = 1.0,
+    seed: int = 0,
+    steps: int = 600,
+    tolerance: float = 1e-10,
+    learning_rate: float = 0.2,
+    progress: bool = False,
+) -> Tensor:
+    """Find images with given two-point statistics: different ones from each noise, or the nearest to a given start.
+
+    From noise, Adam first brings the spectral amplitudes near the wanted ones; then L-BFGS descends on the statistics
+    error. Each image has its own noise, step length and end, so that it does not depend on those beside it. A pixel is
+    sin^2 of a free angle (with several phases, the squares of a vector, divided by their sum), so it stays in [0, 1].
+
+    Args:
+        target_statistics: f(r), zero shift at index 0, shape (..., H, W), as `autocorrelation` returns it; with
+            phases=n, of shape (..., n, n, H, W), as `two_point_statistics` returns it.
+        boundary: which the target was computed with: "periodic", "open", or one for each axis.
+        phases: number of phases whose correlations are given; None: the autocorrelation of one.
+        realisations: number of images to find of each target, along a new first axis.
+        start: images in [0, 1] to start from instead of noise, of the shape of the result or broadcast to it.
+        extra_terms: one function or several of images (batch, H, W) or (batch, n, H, W) that return a penalty for each
+            image, (batch,), differentiable; added to the relative statistics error.
+        extra_weights: one weight for all extra terms or one for each.
+        seed: chooses the noise; different seeds find different images.
+        steps: most steps to take, of which the first fifth is Adam's unless there is a start.
+        tolerance: an image whose statistics error is at most this is done. With extra terms none stops early.
+        learning_rate: of Adam, in radians.
+        progress: show a progress bar with the mean statistics error of the images not yet done.
+
+    Returns:
+        Images in [0, 1], shape (..., H, W), or with phases (..., n, H, W), where they sum to 1 over the phases; with
+        realisations=k, (k, ...). Almost two-valued where the target is that of a two-valued image, but not quite.
+
+    Raises:
+        TypeError, ValueError: target_statistics is no float tensor of such a shape, not finite (statistics with a mask
+            are not supported), or has zero shift in the middle; start or weights do not fit.
+
+    Source: arXiv 2402.11103, eq. 1 (the error); Nocedal & Wright (2006), algorithm 7.5 (L-BFGS).
+
+    >>> from microtutor.statistics import autocorrelation
+    >>> target = autocorrelation(torch.tensor([[1., 1., 0., 0.]] * 4))
+    >>> image = reconstruct(target)
+    >>> bool((autocorrelation(image) - target).abs().max() < 1e-3)
+    True
+    """
+    check_count(steps, name="steps")
+    seed = check_count(seed, name="seed", minimum=0)
+    target, shape = check_target(target_statistics, boundary, phases)
+    if not tolerance >= 0:
+        raise ValueError(f"expected tolerance as a statistics error of at least 0, got {tolerance!r}")
+    if realisations is not None:
+        count = check_count(realisations, name="realisations")
+        shape = (count, *shape)
+        target = target[torch.arange(len(target.statistics), device=target.statistics.device).repeat(count)]
+    penalty = _penalty(extra_terms, extra_weights)
+    first = 0 if start is not None else max(1, round(ADAM_SHARE * steps))
+    with tqdm(total=steps, unit="step", disable=not progress) as bar:
+        if start is None:
+            angles = _descend_from_noise(target, penalty, seed, first, learning_rate, bar)
+        else:
+            angles = _angles(_check_start(start, shape, phases, target.statistics), phases)
+        angles = _refine(target, penalty, angles, steps - first, 0.0 if penalty else tolerance, bar)
+    return _images(angles, phases).reshape(shape)
+
+
+def _images(angles: Tensor, phases: int | None) -> Tensor:
+    """Pixels in [0, 1] from free numbers: sin^2, or over the phases the squares divided by their sum."""
+    if phases is None:
+        return angles.sin().square()
+    squares = angles.square()
+    return squares / squares.sum(-3, keepdim=True)
+
+
+def _angles(images: Tensor, phases: int | None) -> Tensor:
+    """The free numbers that give these images; undoes `_images`."""
+    inside = images.clamp(MARGIN, 1 - MARGIN)
+    return inside.sqrt().asin() if phases is None else (inside / inside.sum(-3, keepdim=True)).sqrt()
+
+
+def _descend_from_noise(
+    target: Target, penalty: Term | None, seed: int, steps: int, learning_rate: float, bar: tqdm
+) -> Tensor:
+    """Noise about the wanted volume fractions, brought by Adam near the wanted spectral amplitudes."""
+    fractions = target.fractions.clamp(0.01, 0.99)[..., None, None]
+    size = (*fractions.shape[:-2], *target.statistics.shape[-2:])
+    noise = torch.randn(size, generator=seeded_generator(seed), dtype=torch.float32).to(target.statistics)
+    if target.phases is None:
+        start = (noise + fractions.logit()).sigmoid()[:, 0]
+    else:
+        start = (noise + fractions.log()).softmax(1)
+
+    def gradient(angles: Tensor) -> Tensor:
+        with torch.enable_grad():
+            angles = angles.detach().requires_grad_()
+            images = _images(angles, target.phases)
+            loss = target.amplitude_error(images)
+            if penalty:
+                loss = loss + penalty(images)
+            return torch.autograd.grad(loss.sum(), angles)[0]
+
+    return adam(gradient, _angles(start, target.phases), steps, learning_rate, bar.update)
+
+
+def _refine(target: Target, penalty: Term | None, angles: Tensor, steps: int, tolerance: float, bar: tqdm) -> Tensor:
+    """L-BFGS on the relative statistics error, image by image, until each is within the tolerance."""
+
+    def evaluate(flat: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        goal = target[rows]
+        with torch.enable_grad():
+            angles_now = flat.detach().reshape(-1, *angles.shape[1:]).requires_grad_()
+            images = _images(angles_now, target.phases)
+            error = goal.error(images)
+            loss = error / goal.scale
+            if penalty:
+                loss = loss + penalty(images)
+            slope = torch.autograd.grad(loss.sum(), angles_now)[0]
+        return loss.detach(), slope.flatten(1), error.detach()
+
+    def show(error: Tensor) -> None:
+        bar.update()
+        bar.set_postfix_str(f"statistics error {error.mean():.2e}, {len(error)} under way", refresh=False)
+
+    return LBFGS(evaluate, angles.flatten(1), tolerance).run(steps, show).reshape(angles.shape)
+
+
+def _check_start(start: Tensor, shape: tuple[int, ...], phases: int | None, like: Tensor) -> Tensor:
+    """The start as the flat batch of the search."""
+    start = check_phase(start, name="start").detach().to(like).clamp(0, 1)
+    try:
+        start = start.broadcast_to(shape)
+    except RuntimeError:
+        raise ValueError(f"expected a start of shape {shape}, that of the result, got {describe(start)}") from None
+    return start.reshape(-1, *shape[-2:] if phases is None else shape[-3:])
+
+
+def _penalty(terms: Term | Sequence[Term], weights: float | Sequence[float]) -> Term | None:
+    """The weighted sum of the extra terms, or None where there are none."""
+    each = [terms] if callable(terms) else list(terms)
+    numbers = [float(weights)] * len(each) if isinstance(weights, (int, float)) else [float(w) for w in weights]
+    if len(numbers) != len(each):
+        raise ValueError(f"expected one weight for each of {len(each)} extra terms, got {len(numbers)}")
+    if not each:
+        return None
+
+    def penalty(images: Tensor) -> Tensor:
+        values = [term(images) for term in each]
+        for value in values:
+            if not isinstance(value, Tensor) or value.shape != images.shape[:1]:
+                raise ValueError(
+                    f"expected an extra term that returns one number for each of {len(images)} images, "
+                    f"shape {tuple(images.shape[:1])}, got {describe(value)}"
+                )
+        return torch.stack([weight * value for weight, value in zip(numbers, values, strict=True)]).sum(0)
+
+    return penalty

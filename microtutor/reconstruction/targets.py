@@ -1,0 +1,114 @@
+"""What a search goes for: how far the statistics of images are from the wanted ones, image by image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.fft import rfft2
+
+from microtutor.checks import check_count, check_field, describe
+from microtutor.losses import _spectral_error, _sum_over_frequencies
+from microtutor.statistics import Boundary, autocorrelation, two_point_statistics
+from microtutor.statistics.correlations import _boundaries, _full_precision
+
+
+@dataclass(frozen=True)
+class Target:
+    """Wanted statistics of a batch of images.
+
+    Attributes:
+        statistics: f(r), zero shift at index 0, shape (batch, H, W), or with phases (batch, n, n, H, W).
+        spectrum: its Fourier transform, half the frequencies: real for one phase, complex for several.
+        boundary: "periodic" or "open", or one for each axis.
+        phases: number of phases whose correlations are wanted, or None: the autocorrelation of one.
+    """
+
+    statistics: Tensor
+    spectrum: Tensor
+    boundary: Boundary | Sequence[Boundary] = "periodic"
+    phases: int | None = None
+
+    def __getitem__(self, rows: Tensor) -> Target:
+        return replace(self, statistics=self.statistics[rows], spectrum=self.spectrum[rows])
+
+    @property
+    def fractions(self) -> Tensor:
+        """Volume fraction of each phase, shape (batch, 1 or n)."""
+        zero = self.statistics[..., 0, 0]
+        return zero[:, None] if self.phases is None else zero.diagonal(dim1=-2, dim2=-1)
+
+    @property
+    def scale(self) -> Tensor:
+        """Mean square of the statistics, by which errors are divided to be relative; an empty image has none."""
+        return self.statistics.square().flatten(1).mean(1).clamp_min(1e-12)
+
+    def error(self, images: Tensor) -> Tensor:
+        """Statistics error of each image: mean over all shifts (and pairs of phases) of the squared difference.
+
+        Args:
+            images: shape (batch, H, W), or with phases (batch, n, H, W).
+        """
+        if set(_boundaries(self.boundary, 2)) == {"periodic"}:
+            if self.phases is None:
+                return _spectral_error(images, self.spectrum, statistics=1.0)[0]
+            spectrum, pixels = rfft2(images), math.prod(images.shape[-2:])
+            pairs = spectrum.conj().unsqueeze(-3) * spectrum.unsqueeze(-4) / pixels
+            difference = torch.view_as_real(pairs - self.spectrum).square().sum(-1)
+            return _sum_over_frequencies(difference, images.shape[-1]).mean((-2, -1)) / pixels**2
+        compute = autocorrelation if self.phases is None else two_point_statistics
+        return (compute(images, boundary=self.boundary) - self.statistics).square().flatten(1).mean(1)
+
+    def amplitude_error(self, images: Tensor) -> Tensor:
+        """Squared difference of spectral amplitudes, relative to those wanted, of each image.
+
+        Its gradient does not vanish where images are nearly constant, as that of `error` does, so it is what a search
+        begins with. Statistics with an open boundary have no spectrum of their own: that of the same numbers taken as
+        periodic is near enough for a beginning.
+        """
+        wanted = self.spectrum
+        if self.phases is not None:
+            wanted = wanted.diagonal(dim1=-4, dim2=-3).movedim(-1, -3).real
+        pixels = math.prod(images.shape[-2:])
+        error = _spectral_error(images, wanted.clamp_min(0), amplitude=1.0)[0].reshape(len(images), -1)
+        return error.sum(1) / (pixels * self.fractions.sum(1)).clamp_min(1)
+
+
+def check_target(
+    statistics: Tensor, boundary: Boundary | Sequence[Boundary], phases: int | None
+) -> tuple[Target, tuple[int, ...]]:
+    """The target, flattened to one batch axis, and the shape (..., H, W) or (..., n, H, W) of its images.
+
+    Raises:
+        TypeError, ValueError: no float tensor, wrong shape, not finite, or zero shift in the middle.
+    """
+    name = "target statistics"
+    if isinstance(statistics, Tensor) and statistics.is_floating_point() and bool(statistics.isnan().any()):
+        raise ValueError(
+            f"expected finite values in the {name}, got NaN: a mask or an open boundary leaves shifts without a pair "
+            "of pixels; statistics with a mask cannot be searched for"
+        )
+    f = _full_precision(check_field(statistics, name=name)).detach()
+    _boundaries(boundary, 2)
+    side, middle = f.shape[-2:], tuple(n // 2 for n in f.shape[-2:])
+    if phases is not None:
+        check_count(phases, name="phases", minimum=2)
+        if f.ndim < 4 or f.shape[-4:-2] != (phases, phases):
+            raise ValueError(
+                f"expected the {name} of {phases} phases with shape (..., {phases}, {phases}, height, width), as from "
+                f"two_point_statistics, got {describe(statistics)}"
+            )
+    first = f if phases is None else f.diagonal(dim1=-4, dim2=-3).movedim(-1, -3)
+    if bool((first[..., 0, 0] < first[(..., *middle)] - 1e-6).all()) and first.numel():
+        raise ValueError(
+            f"expected the {name} with zero shift at index [0, 0], got values that are largest in the middle; "
+            "apply torch.fft.ifftshift(f, dim=(-2, -1))"
+        )
+    lead = f.shape[:-2] if phases is None else f.shape[:-4]
+    flat = f.reshape(-1, *f.shape[len(lead) :])
+    spectrum = rfft2(flat)
+    target = Target(flat, spectrum.real if phases is None else spectrum, boundary, phases)
+    return target, (*lead, *side) if phases is None else (*lead, phases, *side)
