@@ -88,29 +88,33 @@ def conjugate_gradients(
     residual = right_side.new_zeros(len(right_side))
     iterations = torch.zeros_like(residual, dtype=torch.int64)
     images = torch.arange(len(right_side), device=right_side.device)
+    taken = torch.zeros_like(iterations)
     u, r = torch.zeros_like(right_side), right_side.clone()
     p = operator.precondition(r)
     rz = _dot(r, p)
-    scale = torch.maximum(rz, floor)
+    limit = torch.maximum(rz, floor) * settings.tolerance**2
     for step in range(settings.max_iterations + 1):
-        relative = (rz / scale).clamp_min(0).sqrt()
-        running = relative > settings.tolerance
+        running = rz > limit
         working = running.any(1)
         count = int(working.sum())
-        if 2 * count <= len(images) or step == settings.max_iterations:  # write down what is done, go on with the rest
-            solution[images], residual[images] = u, relative.amax(1)
-            if not count or step == settings.max_iterations:
+        last = not count or step == settings.max_iterations
+        if last or 2 * count <= len(images):  # write down what is done, go on with the rest
+            solution[images], iterations[images] = u, taken
+            residual[images] = settings.tolerance * (rz / limit).clamp_min(0).amax(1).sqrt()
+            if last:
                 break
-            images, u, r, p, rz, scale, running = (t[working] for t in (images, u, r, p, rz, scale, running))
+            images, taken, u, r, p, rz, limit, running = (
+                x[working] for x in (images, taken, u, r, p, rz, limit, running)
+            )
             working, operator = working[working], operator.of_images(working)
-        iterations[images] += working
+        taken += working
         ap = operator.apply(p)
-        length = torch.where(running, rz / _dot(p, ap), 0.0).nan_to_num_(0, 0, 0)[..., None, None, None]
+        length = torch.where(running, rz / _dot(p, ap), 0.0)[..., None, None, None]
         u.addcmul_(p, length)
         r.addcmul_(ap, length, value=-1)
         z = operator.precondition(r)
         before, rz = rz, torch.where(running, _dot(r, z), rz)
-        p.mul_((rz / before).nan_to_num_(0, 0, 0)[..., None, None, None]).add_(z)
+        p.mul_(torch.where(running, rz / before, 0.0)[..., None, None, None]).add_(z)
     return solution, Convergence(iterations, residual)
 
 

@@ -135,9 +135,12 @@ class _Elasticity(Cell):
         lame = (local.amax((-2, -1)) + local.amin((-2, -1))) / 2  # of a material in the middle
         first, shear = lame[:, 0], lame[:, 1]
         coupling = torch.where(shear > 0, (first + shear) / (first + 2 * shear), 0.5)
-        self.coupling = coupling[:, None, None, None]
         right, down, inverse = self.waves
-        self.direction = right * inverse.sqrt(), down * inverse.sqrt()
+        # (1 - coupling n n^T) / |k|^2 with n = k / |k|: the inverse for a homogeneous material of shear modulus 1
+        shared = -coupling[:, None, None, None] * inverse.square()
+        self.inverse_xx = inverse + shared * right.square()
+        self.inverse_xy = shared * right * down
+        self.inverse_yy = inverse + shared * down.square()
 
     def state(self, u: Tensor) -> Tensor:
         (d_right, d_down), (a_right, a_down) = (x.unbind(-3) for x in self.differences.of(u))
@@ -155,12 +158,26 @@ class _Elasticity(Cell):
         a = torch.stack([xx - xy, xy - yy], -3).div_(2)
         return self.differences.transposed(d, a)
 
+    def apply(self, u: Tensor) -> Tensor:
+        """As the three in turn, but in place and without the halves: a quarter in the end."""
+        d, a = self.differences.of(u)
+        (d_right, d_down), (a_right, a_down) = d.unbind(-3), a.unbind(-3)
+        first, shear = (self.local / 4)[:, None].unbind(-3)
+        xx, yy = d_right + a_right, d_down - a_down
+        xy = (d_right - a_right).add_(d_down).add_(a_down).mul_(shear)
+        pressure = (xx + yy).mul_(first)
+        xx = torch.addcmul(pressure, xx, shear, value=2)
+        yy = torch.addcmul(pressure, yy, shear, value=2)
+        for sums, differences, x, y in ((d_right, a_right, xx, xy), (d_down, a_down, xy, yy)):
+            torch.add(x, y, out=sums)
+            torch.sub(x, y, out=differences)
+        return self.differences.transposed(d, a)
+
     def inverse(self, spectrum: Tensor) -> Tensor:
-        """(1 - coupling n n^T) / |k|^2, with n the direction of the wave: for a shear modulus of 1."""
-        (x, y), (right, down) = self.direction, super().inverse(spectrum).unbind(-3)
-        along = (x * right + y * down) * self.coupling
-        right -= x * along
-        down -= y * along
+        right, down = spectrum.unbind(-3)
+        turned = self.inverse_xy * right
+        right.mul_(self.inverse_xx).add_(self.inverse_xy * down)
+        down.mul_(self.inverse_yy).add_(turned)
         return spectrum
 
     @staticmethod
