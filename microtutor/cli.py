@@ -32,7 +32,7 @@ def plain_errors() -> Iterator[None]:
 
 @app.command()
 def train(
-    preset: Annotated[str, typer.Argument(help="classroom, laptop, gpu or paper")],
+    preset: Annotated[str, typer.Argument(help="classroom, laptop, gpu, rock or paper")],
     output: Annotated[Path, typer.Option(help="folder for weights, log and checkpoint")],
     resume: Annotated[bool, typer.Option(help="go on from the checkpoint in the output folder")] = False,
     seed: Seed = 0,
@@ -59,7 +59,7 @@ def train(
         config = PRESETS[preset].replace(**changes)
         commit = current_commit()
         vae = run(config, output, resume=resume)
-        evaluations = evaluate_on_seeds(vae, config.lines(), images)
+        evaluations = evaluate_on_seeds(vae, config.source(), images)
         typer.echo(evaluations[0].table())
         if record is not None:
             command = shlex.join(["microtutor", *sys.argv[1:]])
@@ -78,26 +78,27 @@ def train(
 def evaluate(
     weights: Annotated[str, typer.Argument(help="shipped weights (lines-1-4, ...), a folder, or a hub id")],
     count: Annotated[str, typer.Option(help="fewest and most lines, as 1-4 or 3-6")] = "1-4",
+    material: Annotated[str, typer.Option(help="lines, berea or ketton; rock fetches its file at first use")] = "lines",
     images: Annotated[int, typer.Option(help="number of held-out images")] = 1000,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """Measure trained weights on held-out line images, beside the paper's numbers.
+    """Measure trained weights on held-out images: of lines, beside the paper's numbers, or of rock.
 
     For example: microtutor evaluate lines-1-4 --images 1000
     """
     with plain_errors():
         from microtutor.environment import find_device
-        from microtutor.evaluation import evaluate as measure
-        from microtutor.microstructures import LineImages
         from microtutor.models import VAE
+        from microtutor.records import evaluate_on
+        from microtutor.training import TrainingConfig
 
         low, _, high = count.partition("-")
         if not (low.isdigit() and high.isdigit()):
             raise ValueError(f"expected count as fewest-most, for example 1-4, got {count!r}")
         vae = VAE.from_pretrained(weights, device=find_device(device))
-        lines = LineImages(count=(int(low), int(high)), size=vae.size)
-        typer.echo(measure(vae, lines.sample(images, seed=seed)).table())
+        source = TrainingConfig(material=material, count=(int(low), int(high)), size=vae.size).source()
+        typer.echo(evaluate_on(vae, source, images, seed).table())
 
 
 @app.command()

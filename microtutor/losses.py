@@ -186,6 +186,30 @@ def data_loss(reconstruction: Tensor, target: Tensor) -> Tensor:
         return (_full_precision(reconstruction) - _full_precision(target)).square().sum((-2, -1)).mean()
 
 
+def twin_likeness(a: Tensor, b: Tensor) -> Tensor:
+    """How alike two images are when best aligned: their largest correlation over cyclic shifts and inversion, (...).
+
+    1 for twins, images that differ by a shift or an inversion only; small for images that share no more than their
+    statistics. Where both have the variance v, the mean squared difference after best alignment is 2 v (1 - likeness).
+    A constant image is like nothing. Differentiable: a step that lowers it pulls two images apart.
+
+    Args:
+        a, b: shape (..., H, W).
+
+    >>> image = torch.eye(4); image[0, 1] = 1
+    >>> round(twin_likeness(image, image.roll(1, 0).flip((0, 1))).item(), 3)
+    1.0
+    """
+    check_same_shape(check_field(a), check_field(b), ("the first image", "the second"))
+    with torch.autocast(a.device.type, enabled=False):
+        a, b = (_full_precision(m) - _full_precision(m).mean((-2, -1), keepdim=True) for m in (a, b))
+        first, second = rfft2(a), rfft2(b)
+        upright, inverted = (irfft2(s * second, s=a.shape[-2:]).amax((-2, -1)) for s in (first.conj(), first))
+        spread = a.square().sum((-2, -1)) * b.square().sum((-2, -1))
+        pixels = math.prod(a.shape[-2:])
+        return torch.maximum(upright, inverted) / (spread + (1e-6 * pixels) ** 2).sqrt()
+
+
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     """Kullback-Leibler divergence of N(mean, exp(log_variance)) from N(0, 1): summed over latents, mean over images.
 
@@ -209,12 +233,18 @@ def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
 class WeightedLoss:
     """What a VAE is trained on: alpha * statistics + amplitude * amplitudes + data * pixels + beta * KL, per image.
 
+    If its decoder takes noise, also diversity * max(0, twin_likeness - likeness), for two images decoded from the same
+    latent vector.
+
     Attributes:
         alpha: weight of the squared statistics difference, summed over all shifts.
         beta: weight of the KL divergence.
         amplitude: weight of `amplitude_loss`.
         data: weight of `data_loss`.
         soft_indicator: width of the soft phase indicator in both spectral terms; see `StatisticsLoss`.
+        diversity: weight of the likeness of the two halves of the batch, which must have been decoded from the same
+            latents with different noise; see `twin_likeness`.
+        likeness: how alike they may be at no cost.
 
     A term of weight 0 is not computed.
 
@@ -231,6 +261,8 @@ class WeightedLoss:
     amplitude: float = 0.0
     data: float = 0.0
     soft_indicator: float | None = None
+    diversity: float = 0.0
+    likeness: float = 0.3
 
     def __call__(self, output, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss, a scalar, and its unweighted terms, detached.
@@ -258,6 +290,10 @@ class WeightedLoss:
         if self.data:
             terms["data"] = data_loss(made, target)
             total = total + self.data * terms["data"]
+        if self.diversity:
+            alike = twin_likeness(*made.chunk(2))
+            terms["likeness"] = alike.mean()
+            total = total + self.diversity * (alike - self.likeness).relu().mean()
         return total, {name: value.detach() for name, value in terms.items()}
 
 

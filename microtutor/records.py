@@ -6,35 +6,45 @@ import csv
 import json
 import os
 import subprocess
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from microtutor.environment import report_environment
-from microtutor.evaluation import Evaluation, evaluate
+from microtutor.evaluation import CropEvaluation, Evaluation, evaluate, evaluate_crops
 from microtutor.files import write_json
-from microtutor.microstructures import LineImages
+from microtutor.microstructures import LineSample
 from microtutor.models import VAE
 from microtutor.models.vae import WEIGHTS
 from microtutor.training import TrainingConfig, read_log
+from microtutor.training.config import Images
 
 _PACKAGE = Path(__file__).parent
 RESULTS = next(folder for folder in (_PACKAGE / "results", _PACKAGE.parent / "results") if folder.is_dir())
 METRICS = tuple(f.name for f in fields(Evaluation) if f.type == "float")  # those that are numbers
 
 
-def metrics(evaluation: Evaluation) -> dict[str, Any]:
+def metrics(evaluation: Evaluation | CropEvaluation) -> dict[str, Any]:
     """The numbers of an evaluation, without those of single images, to five significant digits."""
     values = {f.name: getattr(evaluation, f.name) for f in fields(evaluation) if f.name != "per_image"}
     return {name: float(f"{value:.5g}") if isinstance(value, float) else value for name, value in values.items()}
 
 
-def evaluate_on_seeds(vae: VAE, lines: LineImages, images: int = 1000) -> dict[int, Evaluation]:
+def evaluate_on(vae: VAE, source: Images, images: int = 1000, seed: int = 0) -> Evaluation | CropEvaluation:
+    """Evaluate on held-out images of a source: as lines if they are lines, otherwise as crops of random material."""
+    sample = source.sample(images, seed=seed)
+    if isinstance(sample, LineSample):
+        return evaluate(vae, sample)
+    return evaluate_crops(vae, sample.images, data_set=str(getattr(source, "rock", "")))
+
+
+def evaluate_on_seeds(vae: VAE, source: Images, images: int = 1000) -> dict[int, Evaluation | CropEvaluation]:
     """Evaluate on three sets of held-out images; by their seed."""
-    return {seed: evaluate(vae, lines.sample(images, seed=seed)) for seed in (0, 1, 2)}
+    return {seed: evaluate_on(vae, source, images, seed) for seed in (0, 1, 2)}
 
 
-def metrics_by_seed(evaluations: dict[int, Evaluation]) -> dict[str, dict[str, Any]]:
+def metrics_by_seed(evaluations: Mapping[int, Evaluation | CropEvaluation]) -> dict[str, dict[str, Any]]:
     """The numbers of evaluations as records and cards hold them."""
     return {f"evaluation seed {seed}": metrics(evaluation) for seed, evaluation in evaluations.items()}
 
@@ -47,7 +57,7 @@ def write_record(
     config: TrainingConfig,
     vae: VAE,
     run_folder: str | os.PathLike,
-    evaluations: dict[int, Evaluation],
+    evaluations: Mapping[int, Evaluation | CropEvaluation],
 ) -> dict[str, Any]:
     """Write a recorded run and return what was written.
 

@@ -276,3 +276,45 @@ def test_bad_input_of_the_other_terms(function):
         function(torch.zeros(2, 3), torch.zeros(3, 2))
     with pytest.raises(TypeError, match="as a torch tensor, got a list"):
         function([0.0], torch.zeros(1))
+
+
+# --- twin_likeness ----------------------------------------------------------------------------------------------------
+def test_twin_likeness_is_the_largest_correlation_over_all_twins():
+    a, b = noise(2, 1, 4, 5, seed=1), noise(2, 1, 4, 5, seed=2)
+    for x, y, found in zip(a[:, 0], b[:, 0], losses.twin_likeness(a, b)[:, 0]):
+        twins = [t.roll((i, j), (0, 1)) for t in (x, x.flip((0, 1))) for i in range(4) for j in range(5)]
+        wanted = max(torch.corrcoef(torch.stack([t.flatten(), y.flatten()]))[0, 1].item() for t in twins)
+        assert found.item() == pytest.approx(wanted, abs=1e-6)
+
+
+def test_twin_likeness_knows_twins_and_nothing():
+    images = LineImages(size=32).sample(4).images
+    torch.testing.assert_close(losses.twin_likeness(images.roll((3, 9), (-2, -1)), images), torch.ones(4, 1))
+    torch.testing.assert_close(losses.twin_likeness(0.3 * images.flip((-2, -1)) + 0.1, images), torch.ones(4, 1))
+    assert (losses.twin_likeness(torch.full_like(images, 0.5), images) == 0).all()
+
+
+def test_twin_likeness_is_the_aligned_data_error_in_other_words():
+    from microtutor.evaluation import aligned_data_error
+
+    places = [torch.randperm(64, generator=torch.Generator().manual_seed(seed)).reshape(8, 8) for seed in range(6)]
+    a, b = torch.stack(places).double().gt(40).double().split(3)  # equal volume fractions, so equal variances
+    variance = a.var((-2, -1), correction=0)
+    assert_close(aligned_data_error(a, b), 2 * variance * (1 - losses.twin_likeness(a, b)), 1e-5)
+
+
+def test_gradcheck_of_twin_likeness():
+    a, b = noise(2, 4, 4, seed=1).requires_grad_(), noise(2, 4, 4, seed=2).requires_grad_()
+    assert gradcheck(losses.twin_likeness, (a, b))
+
+
+def test_diversity_costs_only_what_is_above_the_ceiling():
+    made = noise(4, 1, 6, 6, seed=3)
+    made[2:] = torch.stack([made[0].roll(2, -1), noise(1, 6, 6, seed=4)])  # the first pair are twins
+    alike = losses.twin_likeness(made[:2], made[2:])
+    output = SimpleNamespace(reconstruction=made, mean=torch.zeros(2, 3), log_variance=torch.zeros(2, 3))
+    weights = {"alpha": 0.0, "beta": 1.0, "diversity": 10.0}
+    total, terms = WeightedLoss(**weights, likeness=0.9)(output, made)
+    assert_close(total, 10.0 * (alike[0, 0] - 0.9) / 2)
+    assert_close(terms["likeness"], alike.mean())
+    assert WeightedLoss(**weights, likeness=1.0)(output, made)[0] < 1e-6

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from microtutor.checks import check_count, check_phase, describe
 from microtutor.files import replacing, write_json
+from microtutor.microstructures import seeded_generator
 from microtutor.models.networks import (
     DECODERS,
     ENCODERS,
@@ -32,11 +33,15 @@ WEIGHTS = Path(__file__).parent.parent / "weights"
 LOG_VARIANCE_RANGE = (-12.0, 6.0)  # far from the training data an unbounded log-variance overflows in exp
 GAUGES = ("canonical", "none")
 CONFIG = {"latent_dim", "encoder", "decoder", "size", "channels", "gauge", "frozen"}
+LATER = {"noise_dim": 0}  # choices that older weights do not name
 
 
 @dataclass(frozen=True)
 class VAEOutput:
-    """What the VAE makes of a batch: reconstruction (batch, 1, size, size); mean, log_variance (batch, latent_dim)."""
+    """What the VAE makes of a batch: reconstruction (batch, 1, size, size); mean, log_variance (batch, latent_dim).
+
+    Decoded several times, reconstruction holds the whole batch, then the whole batch again, and so on.
+    """
 
     reconstruction: Tensor
     mean: Tensor
@@ -55,6 +60,9 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         gauge: "canonical" if the network is meant for images in canonical form: `reconstruct` then brings them to it.
         pretrained: start a ResNet from torchvision's ImageNet weights.
         frozen: keep the ResNet's own weights as they are.
+        noise_dim: how many random numbers the decoder takes beside the latents. The latents then say which statistics
+            an image has, the noise which image of those it is; see `realisations`. 0 for one image for each latent
+            vector, as in the paper. Training keeps the decoder from ignoring its noise; see `TrainingConfig`.
 
     Raises:
         ValueError: unknown encoder, decoder or gauge, or a size that the networks cannot halve.
@@ -75,8 +83,10 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         gauge: str = "canonical",
         pretrained: bool = False,
         frozen: bool = False,
+        noise_dim: int = 0,
     ):
         super().__init__()
+        check_count(noise_dim, name="noise_dim", minimum=0)
         for name, value in (("latent_dim", latent_dim), ("size", size), ("channels", channels)):
             check_count(value, name=name)
         for name, value, known in (
@@ -100,15 +110,18 @@ class VAE(nn.Module, PyTorchModelHubMixin):
             "channels": channels,
             "gauge": gauge,
             "frozen": frozen,
+            "noise_dim": noise_dim,
         }
-        self.latent_dim, self.size, self.gauge = latent_dim, size, gauge
+        self.latent_dim, self.noise_dim, self.size, self.gauge = latent_dim, noise_dim, size, gauge
         if encoder == "compact":
             self.encoder: nn.Module = CompactEncoder(size, channels)
         else:
             self.encoder = ResNetEncoder(encoder, pretrained=pretrained, frozen=frozen)
         self.to_latent = nn.Linear(self.encoder.features, 2 * latent_dim)
         self.decoder = (
-            CompactDecoder(latent_dim, size, channels) if decoder == "compact" else PaperDecoder(latent_dim, size)
+            CompactDecoder(latent_dim + noise_dim, size, channels)
+            if decoder == "compact"
+            else PaperDecoder(latent_dim + noise_dim, size)
         )
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -117,30 +130,47 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         mean, log_variance = self.to_latent(self.encoder(images)).float().chunk(2, dim=-1)
         return mean, log_variance.clamp(*LOG_VARIANCE_RANGE)
 
-    def decode(self, latents: Tensor) -> Tensor:
-        """Images (batch, 1, size, size) with values in [0, 1] from latents (batch, latent_dim)."""
+    def decode(self, latents: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Images (batch, 1, size, size) with values in [0, 1] from latents (batch, latent_dim).
+
+        Args:
+            latents: what the encoder makes of images, or standard normal numbers for new ones.
+            noise: standard normal, (batch, noise_dim), for a decoder that takes noise; zero by default.
+        """
         if not isinstance(latents, Tensor) or latents.ndim != 2 or latents.shape[1] != self.latent_dim:
             raise ValueError(f"expected latents of shape (batch, {self.latent_dim}), got {describe(latents)}")
-        return self.decoder(latents)
+        if noise is None:
+            noise = latents.new_zeros(len(latents), self.noise_dim)
+        if not isinstance(noise, Tensor) or noise.shape != (len(latents), self.noise_dim):
+            raise ValueError(f"expected noise of shape ({len(latents)}, {self.noise_dim}), got {describe(noise)}")
+        return self.decoder(torch.cat([latents, noise], 1) if self.noise_dim else latents)
 
-    def forward(self, images: Tensor, noise: Tensor | None = None) -> VAEOutput:
+    def forward(self, images: Tensor, noise: Tensor | None = None, decoder_noise: Tensor | None = None) -> VAEOutput:
         """Encode, draw latents, decode. The images are taken as they are: see `reconstruct` for the gauge.
 
         Args:
             images: (batch, 1, size, size) in [0, 1].
             noise: standard normal, (batch, latent_dim); by default drawn when training, zero in evaluation mode.
+            decoder_noise: standard normal, (n * batch, noise_dim): decodes the same latents n times; by default once,
+                with noise drawn when training, and zero in evaluation mode.
         """
         mean, log_variance = self.encode(images)
         if noise is None:
             noise = torch.randn_like(mean) if self.training else torch.zeros_like(mean)
-        return VAEOutput(self.decode(mean + noise * (0.5 * log_variance).exp()), mean, log_variance)
+        if decoder_noise is None and self.training:
+            decoder_noise = mean.new_empty(len(mean), self.noise_dim).normal_()
+        latents = mean + noise * (0.5 * log_variance).exp()
+        if decoder_noise is not None:
+            latents = latents.repeat(max(1, len(decoder_noise) // len(latents)), 1)
+        return VAEOutput(self.decode(latents, decoder_noise), mean, log_variance)
 
     @torch.no_grad()
     def reconstruct(self, images: Tensor, *, batch_size: int = 64) -> Tensor:
         """Images decoded from the latent means of `images`, in evaluation mode, without gradients.
 
         If the network was trained on canonical images, plain images are brought to canonical form first; compare the
-        result with `canonical_form(images)`, not with `images`.
+        result with `canonical_form(images)`, not with `images`. A decoder that takes noise gets zero, so that an image
+        has one reconstruction, whatever else is in the batch.
 
         Args:
             images: (batch, 1, size, size) in [0, 1], on any device.
@@ -148,14 +178,46 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         Returns:
             (batch, 1, size, size) in [0, 1], on the device of `images`.
         """
+        return self._decode_means(images, None, batch_size)[:, 0]
+
+    @torch.no_grad()
+    def realisations(self, images: Tensor, n: int = 16, *, seed: int = 0, batch_size: int = 64) -> Tensor:
+        """Different images for the statistics of each of `images`: one latent vector, decoded with n draws of noise.
+
+        Args:
+            images: (batch, 1, size, size) in [0, 1], on any device; brought to canonical form as in `reconstruct`.
+            n: how many of each.
+            seed: of the noise; the same n draws serve every image.
+
+        Returns:
+            (batch, n, 1, size, size) in [0, 1], on the device of `images`.
+
+        Raises:
+            ValueError: the decoder takes no noise, so that all n images would be the same.
+
+        >>> vae = VAE(latent_dim=2, size=32, channels=8, noise_dim=3)
+        >>> vae.realisations(torch.zeros(2, 1, 32, 32), n=4).shape
+        torch.Size([2, 4, 1, 32, 32])
+        """
+        if not self.noise_dim:
+            raise ValueError("expected a decoder that takes noise, got one with noise_dim=0: it makes one image only")
+        check_count(n, name="n")
+        noise = torch.randn(n, self.noise_dim, generator=seeded_generator(seed))
+        return self._decode_means(images, noise, max(1, batch_size // n))
+
+    def _decode_means(self, images: Tensor, noise: Tensor | None, batch_size: int) -> Tensor:
+        """Decode the latent mean of each image with each row of noise: (batch, rows, 1, size, size)."""
         self._check(check_phase(images))
         was_training, device = self.training, next(self.parameters()).device
+        noise = torch.zeros(1, self.noise_dim) if noise is None else noise
         self.eval()
         try:
             made = []
             for part in images.split(batch_size):
                 part = canonical_form(part) if self.gauge == "canonical" else part
-                made.append(self.decode(self.encode(part.to(device))[0]).to(images.device))
+                mean = self.encode(part.to(device))[0].repeat_interleave(len(noise), 0)
+                decoded = self.decode(mean, noise.to(mean).repeat(len(part), 1)).to(images.device)
+                made.append(decoded.unflatten(0, (len(part), len(noise))))
         finally:
             self.train(was_training)
         return torch.cat(made)
@@ -209,7 +271,7 @@ class VAE(nn.Module, PyTorchModelHubMixin):
             weights = load_file(folder / "model.safetensors")
         except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"the weights in {folder} are damaged ({error}); copy or download them again") from error
-        if not isinstance(config, dict) or set(config) != CONFIG:
+        if not isinstance(config, dict) or set(config) | set(LATER) != CONFIG | set(LATER):
             raise ValueError(
                 f"expected the configuration of a VAE in {folder / 'config.json'}, got {str(config)[:200]}"
             )

@@ -23,19 +23,27 @@ from tqdm import tqdm
 
 from microtutor.environment import find_device
 from microtutor.files import replacing, write_csv, write_json
-from microtutor.losses import StatisticsLoss
+from microtutor.losses import StatisticsLoss, twin_likeness
 from microtutor.microstructures import seeded_generator
 from microtutor.models import VAE
 from microtutor.statistics import canonical_form
-from microtutor.training.config import TrainingConfig
+from microtutor.training.config import Images, TrainingConfig
 
 NOISE, ORDER = 3, 4  # streams of random numbers beside those of the images, 0 to 2 (and never 0 last: it is ignored)
 CHECKPOINT, LOG, CONFIG = "checkpoint.pt", "log.csv", "training.json"
 COLUMNS = ("step", "images", "seconds", "loss", "statistics_error", "kl", "data_share", "validation_statistics_error")
+TWINS = 2  # images decoded from each latent vector, if the decoder takes noise: the fewest that can be compared
 
 
-def train(config: TrainingConfig, output_dir: str | os.PathLike, *, resume: bool = False, progress: bool = True) -> VAE:
-    """Train a VAE on line images and return it in evaluation mode.
+def train(
+    config: TrainingConfig,
+    output_dir: str | os.PathLike,
+    *,
+    resume: bool = False,
+    progress: bool = True,
+    source: Images | None = None,
+) -> VAE:
+    """Train a VAE on line images, or on images of another material, and return it in evaluation mode.
 
     Writes into output_dir: training.json (the configuration), log.csv (one row per validation), checkpoint.pt (to
     resume from), and at the end model.safetensors with config.json (for `VAE.from_pretrained`). Ctrl-C ends the
@@ -48,24 +56,27 @@ def train(config: TrainingConfig, output_dir: str | os.PathLike, *, resume: bool
         resume: go on from checkpoint.pt in output_dir, if there is one; on the CPU the weights end bit-identical to
             those of an uninterrupted run with the same number of threads. A finished run is loaded, not repeated.
         progress: show a progress bar.
+        source: what draws the images, for material="own"; by default `config.source()`.
 
     Raises:
         FileExistsError: output_dir holds another run and resume is False.
-        ValueError: resume with a configuration other than the checkpoint's; unknown or absent device.
+        ValueError: resume with a configuration other than the checkpoint's; unknown or absent device; a source beside
+            a named material, or none for "own".
         FloatingPointError: the loss became NaN or infinite; the last checkpoint is kept.
         OSError: output_dir cannot be written to.
     """
-    run = _Run(config, Path(output_dir), resume=resume)
+    run = _Run(config, Path(output_dir), resume=resume, source=source)
     with _interrupt_later() as interrupted:
         run.loop(progress, interrupted)
     return run.finish()
 
 
 def read_log(output_dir: str | os.PathLike) -> dict[str, list[float]]:
-    """The columns of a run's log.csv; empty cells are NaN."""
+    """The columns of a run's log.csv, with "likeness" if its decoder takes noise; empty cells are NaN."""
     with open(Path(output_dir) / LOG, newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {name: [float(row[name] or "nan") for row in rows] for name in COLUMNS}
+        reader = csv.DictReader(file)
+        rows = list(reader)
+    return {name: [float(row[name] or "nan") for row in rows] for name in reader.fieldnames or COLUMNS}
 
 
 @contextmanager
@@ -96,8 +107,11 @@ class _Run:
     checkpoint needs no random state.
     """
 
-    def __init__(self, config: TrainingConfig, folder: Path, *, resume: bool):
+    def __init__(self, config: TrainingConfig, folder: Path, *, resume: bool, source: Images | None = None):
         self.config, self.folder = config, folder
+        if source is not None and config.material != "own":
+            raise ValueError(f"expected material='own' beside a source of images, got {config.material!r}")
+        self.source = config.source() if source is None else source
         device = find_device(config.device)
         if config.precision == "fp16" and device.type == "cpu":
             raise ValueError("precision='fp16' needs a GPU; on the CPU use precision='bf16' or 'no'")
@@ -157,10 +171,16 @@ class _Run:
 
     def train_step(self, images: Tensor) -> dict[str, Tensor]:
         self.model.train()
-        noise = torch.randn(len(images), self.config.latent_dim, generator=self.generator(self.step)).to(self.device)
+        generator = self.generator(self.step)
+        noise = torch.randn(len(images), self.config.latent_dim, generator=generator).to(self.device)
+        twins = None
+        if self.config.noise_dim:
+            twins = torch.randn(TWINS * len(images), self.config.noise_dim, generator=generator).to(self.device)
         with self.accelerator.autocast():
-            output = self.model(images.contiguous(memory_format=torch.channels_last), noise)
+            output = self.model(images.contiguous(memory_format=torch.channels_last), noise, twins)
         self.check_finite(self.step + 1, output.reconstruction)
+        if twins is not None:
+            images = images.repeat(TWINS, 1, 1, 1)
         loss, terms = self.config.loss_at(self.step, statistics_scale=self.statistics_scale)(output, images)
         self.check_finite(self.step + 1, loss)
         self.optimizer.zero_grad(set_to_none=True)
@@ -177,7 +197,7 @@ class _Run:
         step = start
         while True:
             if self.images is None:
-                sample = config.lines().sample(
+                sample = self.source.sample(
                     config.batch_size, seed=config.seed, split="train", index=step * of + index, device=self.device
                 )
                 yield self._in_gauge(sample.images)
@@ -219,11 +239,13 @@ class _Run:
             self.validate(),
         )
         row: dict[str, float] = dict(zip(COLUMNS, values, strict=True))
+        if self.config.noise_dim:
+            row["likeness"] = twin_likeness(*made.float().chunk(TWINS)).mean().item()
         self.log.append(row)
         if self.accelerator.is_main_process:
             write_csv(self.folder / LOG, self.log)
             if self.tensorboard is not None:
-                for name in COLUMNS[1:]:
+                for name in list(row)[1:]:
                     self.tensorboard.add_scalar(name, row[name], self.step)
         return row
 
@@ -277,7 +299,8 @@ class _Run:
                 f"{path} is no readable checkpoint ({type(error).__name__}); delete it to start anew"
             ) from error
         mine = self.config.as_dict()
-        changed = [f"{k}={mine[k]!r} (was {theirs.get(k)!r})" for k in mine if mine[k] != theirs.get(k)]
+        theirs = TrainingConfig().as_dict() | theirs  # a choice that an older version did not have is the default
+        changed = [f"{k}={mine[k]!r} (was {theirs[k]!r})" for k in mine if mine[k] != theirs[k]]
         changed = [text for text in changed if not text.startswith("device=")]
         if changed:
             raise ValueError(
@@ -316,9 +339,8 @@ class _Run:
         return canonical_form(images) if self.config.gauge == "canonical" else images
 
     def _draw(self, n: int, split: str) -> Iterator[Tensor]:
-        lines = self.config.lines()
         for index in range(math.ceil(n / 500)):
-            yield lines.sample(min(500, n - 500 * index), seed=self.config.seed, split=split, index=index).images
+            yield self.source.sample(min(500, n - 500 * index), seed=self.config.seed, split=split, index=index).images
 
     def _fixed_images(self) -> Tensor | None:
         n, batch = self.config.images, self.config.batch_size * self.accelerator.num_processes

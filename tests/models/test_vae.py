@@ -158,7 +158,7 @@ def test_reconstruct_leaves_the_mode_as_it_was(training):
 
 def test_reconstruct_leaves_the_mode_after_an_error(monkeypatch):
     network = tiny().train()
-    monkeypatch.setattr(network, "decode", lambda latents: 1 / 0)
+    monkeypatch.setattr(network, "decode", lambda latents, noise: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         network.reconstruct(images())
     assert network.training

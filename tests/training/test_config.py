@@ -71,7 +71,9 @@ def test_model_has_what_the_configuration_says():
         "channels": 4,
         "gauge": "none",
         "frozen": False,
+        "noise_dim": 0,
     }
+    assert config.replace(noise_dim=5).model().noise_dim == 5
 
 
 def test_a_configuration_survives_json():
