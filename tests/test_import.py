@@ -54,6 +54,7 @@ ROAD = [
     "training.loop",
     "training",
     "evaluation.metrics",
+    "evaluation.diversity",
     "evaluation.references",
     "evaluation.report",
     "evaluation",
