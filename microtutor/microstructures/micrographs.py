@@ -39,8 +39,8 @@ SUPERALLOY = (*SUPERALLOY_GREY, *(name for name in _MASKS if name not in SUPERAL
 def load_li2018(name: str) -> Tensor:
     """One of the seven microstructures of Li et al. (2018), a channel for each phase.
 
-    The alloy's grain boundaries, the carbonate and the sandstone with their pores, a ceramic, a copolymer with its
-    lamellae, and poly(methyl methacrylate) (pmma) with particles have two phases; the composite has three.
+    Six have two phases, the composite has three. In the alloy phase 0 is the grain boundaries, in pmma (poly(methyl
+    methacrylate)) phase 1 the particles.
 
     Args:
         name: alloy, carbonate, ceramics, composite, copolymer, pmma or sandstone.
@@ -115,7 +115,7 @@ def load_superalloy_grey(image: str | int = 0) -> Tensor:
 def load_duplex_steel() -> Tensor:
     """The phases of a super duplex stainless steel, as electron backscatter diffraction found them: a real EBSD map.
 
-    The steel was rolled, so that its bands run along one direction. A pixel is 1.5 um wide.
+    Its bands run along one direction. A pixel is 1.5 um wide.
 
     Returns:
         float32 in {0, 1}, shape (2, 100, 117): austenite, ferrite; each pixel is 1 in one of them.
