@@ -8,12 +8,12 @@ float16.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.fft import fft, hfft, irfftn, rfft, rfftn
+from torch.fft import fft, ifft, irfft, irfftn, rfft, rfftn
 
 from microtutor.checks import check_count, check_field, check_phase, check_same_shape, describe
 
@@ -47,6 +47,7 @@ def power_spectrum(m: Tensor, *, ndim: int = 2) -> Tensor:
     tensor([[4., 0.],
             [0., 0.]])
     """
+    m = m.float() if isinstance(m, Tensor) and m.dtype == torch.bool else m
     m = _full_precision(check_field(m, ndim=ndim, empty=True))
     if not m.numel():  # FFT libraries refuse a batch of nothing
         return m.new_empty(*m.shape[:-1], m.shape[-1] // 2 + 1)
@@ -183,7 +184,8 @@ def _correlate(
     shape = a.shape[-len(_axes(ndim)) :]
     boundaries, reach = _boundaries(boundary, ndim), _reach(shape, max_shift)
     if mask is None:
-        f = _products(a, b, boundaries, reach, _pair_counts(shape, boundaries, reach, a))
+        f = _products(a, b, boundaries, reach, math.prod(shape) if "open" not in boundaries else 1)
+        f = f if "open" not in boundaries else f.div_(_pair_counts(shape, boundaries, reach, a))
     else:
         exact = a.dtype if a.device.type == "mps" else torch.float64  # mps has no float64
         weight = check_phase(mask, ndim=ndim, name="mask", empty=True).to(a.device, exact)
@@ -221,10 +223,8 @@ def _reach(shape: torch.Size, max_shift: int | None) -> Reach:
     return ((-reach, reach),) * len(shape)
 
 
-def _products(
-    a: Tensor, b: Tensor, boundaries: tuple[Boundary, ...], reach: Reach, counts: Tensor | float = 1.0
-) -> Tensor:
-    """sum_x a(x) b(x + r) / counts for every shift r in reach, by FFT: 0, 1, ... and then ..., -1 along each axis.
+def _products(a: Tensor, b: Tensor, boundaries: tuple[Boundary, ...], reach: Reach, count: int = 1) -> Tensor:
+    """sum_x a(x) b(x + r) / count for every shift r in reach, by FFT: 0, 1, ... and then ..., -1 along each axis.
 
     An open axis is padded with as many zeros as the greatest shift needs, not more.
     """
@@ -238,46 +238,69 @@ def _products(
     )
     correlate = _even_products if b is a else _all_products
     first, second = a.reshape(-1, *shape), b.reshape(-1, *shape)
-    step = max(1, CHUNK // math.prod(lengths))
-    if a.device.type != "cpu" or a.requires_grad or b.requires_grad or len(first) <= step:
-        return (
-            correlate(first, second, lengths, reach)
-            .div_(counts)
-            .reshape(*batch, *(high - low + 1 for low, high in reach))
-        )
     f = a.new_empty(len(first), *(high - low + 1 for low, high in reach))
-    for i in range(0, len(first), step):
-        part = slice(i, i + step)
-        torch.div(correlate(first[part], second[part], lengths, reach), counts, out=f[part])
+    for part in _parts(len(first), math.prod(lengths), b if b.requires_grad else a):
+        correlate(first[part], second[part], lengths, reach, math.prod(lengths) * count, f[part])
     return f.reshape(*batch, *f.shape[1:])
 
 
-def _all_products(a: Tensor, b: Tensor, lengths: tuple[int, ...], reach: Reach) -> Tensor:
+def _all_products(a: Tensor, b: Tensor, lengths: tuple[int, ...], reach: Reach, scale: int, out: Tensor) -> None:
+    """Write into out the sum for every shift, times the number of frequencies and over scale."""
     axes = _axes(len(lengths))
-    f = irfftn(_transform(a, lengths).conj() * _transform(b, lengths), s=lengths, dim=axes)
+    product = _transform(a, lengths).conj() * _transform(b, lengths)
+    level = _take_level(product.div_(scale)).real
+    f = irfftn(product, s=lengths, dim=axes, norm="forward").add_(level)
     for axis, shifts in zip(axes, reach, strict=True):
         f = _keep(f, axis, shifts)
-    return f
+    out.copy_(f)
 
 
-def _even_products(a: Tensor, _: Tensor, lengths: tuple[int, ...], reach: Reach) -> Tensor:
-    """As `_all_products` of a with itself: real and even, like its transform, so half of it gives the other half."""
-    ndim, first = len(lengths), -len(lengths)
-    spectrum = _transform(a, lengths)
-    f = _power(spectrum).div_(math.prod(lengths))
-    if ndim == 1:
-        return _keep(hfft(f, n=lengths[0]), -1, reach[0])
-    low, high = reach[0]
-    f = rfft(f, dim=first).narrow(first, 0, -low + 1)  # as f is even, the sign of the exponent does not matter
-    for axis in range(first + 1, -1):
-        f = fft(f, dim=axis)
-    f = hfft(f, n=lengths[-1])
-    others = tuple(range(first + 1, 0))
-    mirrored = f.narrow(first, 1, -low).flip(first, *others).roll((1,) * len(others), others)
-    parts = [f.narrow(first, 0, high + 1), mirrored]
-    for axis, shifts in zip(others, reach[1:], strict=True):
-        parts = [_keep(part, axis, shifts) for part in parts]
-    return torch.cat(parts, first)
+def _even_products(a: Tensor, _: Tensor, lengths: tuple[int, ...], reach: Reach, scale: int, out: Tensor) -> None:
+    """As `_all_products` of a with itself: real and even, like its transform, so half of it gives the other half.
+
+    What is too large for a processor's cache is worked on in parts: columns along the first axis, then rows.
+    """
+    if len(lengths) == 1:
+        a, lengths, reach, out = a[:, None], (1, *lengths), ((0, 0), *reach), out[:, None]
+    first, others, low = lengths[0], lengths[1:], reach[0][0]
+    rows = _transform(a, others)
+    columns = rows.flatten(2)
+    half = columns.new_empty(len(a), 1 - low, columns.shape[-1])  # of shifts 0, -1, ..., low along the first axis
+    for part in _parts(columns.shape[-1], len(a) * first, a):
+        power = _power(fft(columns[..., part], n=first, dim=1)).div_(scale)
+        level = _take_level(power) if part.start == 0 else level
+        half[..., part] = rfft(power, dim=1)[:, : 1 - low]  # the power is real and even: a forward transform will do
+    _both_halves(half.unflatten(2, rows.shape[2:]), level, others, reach, out)
+
+
+def _both_halves(half: Tensor, level: Tensor, lengths: tuple[int, ...], reach: Reach, out: Tensor) -> None:
+    """Transform all axes back but the first, whose shifts are 0, -1, ..., low; f(r) = f(-r) gives those above 0."""
+    axes, (low, high) = tuple(range(2, half.ndim)), reach[0]
+    for part in _parts(1 - low, len(half) * math.prod(lengths), half):
+        below = half[:, part]
+        for axis in axes[:-1]:
+            below = ifft(below, dim=axis, norm="forward")
+        below = irfft(below, n=lengths[-1], norm="forward").add_(level.view(-1, *[1] * (below.ndim - 1)))
+        above = below.flip(axes).roll((1,) * len(axes), axes)
+        for axis, shifts in zip(axes, reach[1:], strict=True):
+            above, below = _keep(above, axis, shifts), _keep(below, axis, shifts)
+        begin, end = max(part.start, 1), min(part.stop, high + 1)  # 0 is above alone; -low may be below alone
+        out[:, part.start : end] = above[:, : end - part.start]
+        out[:, out.shape[1] + 1 - part.stop : out.shape[1] + 1 - begin] = below[:, begin - part.start :].flip(1)
+
+
+def _take_level(spectrum: Tensor) -> Tensor:
+    """The entry of frequency zero, and 0 in its place: the transform back rounds a third as much without it."""
+    zero = (slice(None), *[slice(1)] * (spectrum.ndim - 1))
+    level = spectrum[zero].clone()
+    spectrum[zero] = 0
+    return level
+
+
+def _parts(count: int, size: int, like: Tensor) -> Iterator[slice]:
+    """Slices of count things of that size that fit a processor's cache; on a GPU, or for autograd, all at once."""
+    step = max(1, CHUNK // size) if like.device.type == "cpu" and not like.requires_grad else max(1, count)
+    return (slice(i, min(i + step, count)) for i in range(0, count, step))
 
 
 def _transform(x: Tensor, lengths: tuple[int, ...]) -> Tensor:
