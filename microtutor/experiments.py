@@ -21,6 +21,7 @@ from microtutor.training import PRESETS, TrainingConfig, read_log, train
 PLAIN = {"gauge": "none", "warm_up": 0.0}
 FULL = PRESETS["classroom"].replace(steps=1500, validate_every=500, checkpoint_every=1500)
 BASE = FULL.replace(steps=800, validate_every=400)
+LARGE = PRESETS["laptop"].replace(steps=2000, validate_every=500, checkpoint_every=2000)
 
 EXPERIMENTS: dict[str, dict[str, dict[str, Any]]] = {
     # the knobs: alpha over five decades, beta over four, the bottleneck
@@ -44,6 +45,22 @@ EXPERIMENTS: dict[str, dict[str, dict[str, Any]]] = {
         "twice the learning rate": {"learning_rate": 2 * FULL.learning_rate},
         "paper's decoder": {"decoder": "paper"},
     },
+    # what the loss and the gauge buy at the paper's size: one network, equally many images, several losses
+    "full-size": {
+        "default": {},
+        "50 % data space to the end": {"final_data_share": 0.5},
+        "data space, canonical images": {"loss": "data"},
+        "data space, plain images": {"loss": "data", "gauge": "none"},
+        "plain images, no warm-up": PLAIN,
+    },
+    # the recipe of the harder set: 3 to 6 lines
+    "harder": {
+        "default": {},
+        "less KL, beta 0.2": {"beta": 0.2},
+        "  and longer warm-up, 90 %": {"beta": 0.2, "warm_up": 0.9},
+        "  and alpha 500, amplitude 4": {"beta": 0.2, "warm_up": 0.9, "alpha": 500.0, "amplitude": 4.0},
+        "data space, canonical images": {"loss": "data"},
+    },
     # the paper's three questions, on its own terms: plain images, no warm-up
     "paper": {
         "data space only": PLAIN | {"loss": "data"},
@@ -51,7 +68,7 @@ EXPERIMENTS: dict[str, dict[str, dict[str, Any]]] = {
         **{f"alpha {value:g}": PLAIN | {"alpha": value, "amplitude": 0.0} for value in (20.0, 200.0, 2000.0, 20000.0)},
     },
 }
-BASES = {"ablation": FULL}  # the others run on BASE, half as long
+BASES = {"ablation": FULL, "harder": FULL.replace(count=(3, 6)), "full-size": LARGE}  # the others run on BASE
 
 
 def runs(experiment: str, seeds: int, base: TrainingConfig | None = None) -> Iterator[tuple[str, TrainingConfig]]:

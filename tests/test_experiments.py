@@ -18,7 +18,8 @@ def test_every_run_is_a_configuration(name):
     assert {config.seed for _, config in found} == {0, 1, 2}
     assert len({config for _, config in found}) == len(found)
     images = {config.steps * config.batch_size for _, config in found}
-    assert images == {BASES.get(name, BASE).steps * BASE.batch_size}  # all of them see as many
+    base = BASES.get(name, BASE)
+    assert images == {base.steps * base.batch_size}  # all of them see as many
 
 
 def test_unknown_experiment():
