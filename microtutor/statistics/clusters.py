@@ -11,8 +11,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
-from microtutor.checks import check_phase
-from microtutor.statistics.correlations import Boundary, _axes, _boundaries, _full_precision, autocorrelation
+from microtutor.statistics.correlations import Boundary, _full_precision, autocorrelation
+from microtutor.statistics.descriptors import _prepared
 
 AT_ONCE = 2**22  # numbers in the images of the clusters that are correlated together
 
@@ -43,15 +43,12 @@ def label_clusters(
     >>> label_clusters(torch.tensor([[1., 0., 1., 1., 0., 1.]]))
     tensor([[1, 0, 2, 2, 0, 1]])
     """
-    m = check_phase(m, ndim=ndim, empty=True).detach()
-    boundaries = _boundaries(boundary, len(_axes(ndim)))
+    m, weight, boundaries = _prepared(m, mask, boundary, ndim)
     if not ((m == 0) | (m == 1)).all():
         raise ValueError(
             "expected a two-valued phase image, 0 or 1, got values between; threshold it: (m > 0.5).float()"
         )
-    phase = m == 1
-    if mask is not None:
-        phase = phase & (check_phase(mask, ndim=ndim, name="mask", empty=True).to(m.device) > 0)
+    phase = m == 1 if weight is None else (m == 1) & (weight > 0)
     if not m.numel():
         return torch.zeros_like(m, dtype=torch.long)
     flat = phase.cpu().numpy().reshape(-1, *m.shape[-ndim:])

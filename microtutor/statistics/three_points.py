@@ -76,7 +76,10 @@ def three_point_statistics(
 
 def _shifts(shifts: Any, ndim: int, name: str) -> tuple[list[tuple[int, ...]], bool]:
     """A list of shifts, and whether it was one shift alone."""
-    each = np.asarray(shifts)
+    try:
+        each = np.asarray(shifts)
+    except ValueError:  # lists of different lengths
+        each = np.empty(0)
     if each.dtype.kind not in "iu" or each.ndim not in (1, 2) or each.size == 0 or each.shape[-1] != ndim:
         raise ValueError(f"expected the {name} shift as {ndim} whole numbers, or a list of such, got {shifts!r}")
     return [tuple(one) for one in np.atleast_2d(each).tolist()], each.ndim == 1
