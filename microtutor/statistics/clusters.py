@@ -11,7 +11,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
-from microtutor.statistics.correlations import Boundary, _full_precision, autocorrelation
+from microtutor.statistics.correlations import Boundary, _axes, _reach, autocorrelation
 from microtutor.statistics.descriptors import _prepared
 
 AT_ONCE = 2**22  # numbers in the images of the clusters that are correlated together
@@ -89,18 +89,18 @@ def two_point_cluster(
     tensor([0.5000, 0.1667, 0.0000, 0.0000, 0.0000, 0.1667])
     """
     labels = label_clusters(m, boundary=boundary, mask=mask, ndim=ndim, diagonals=diagonals)
-    options = {"boundary": boundary, "ndim": ndim, "centred": centred, "max_shift": max_shift}
-    like = _full_precision(m if m.is_floating_point() else m.float())
-    shape = labels.shape
+    m, weight, boundaries = _prepared(m, mask, boundary, ndim)
+    shape, options = m.shape[-ndim:], {"boundary": boundaries, "ndim": ndim}
     if not labels.numel():
-        return autocorrelation(like, mask=mask, **options)
-    masks = None if mask is None else mask.expand(shape).reshape(-1, *shape[-ndim:])
+        return autocorrelation(m, mask=mask, centred=centred, max_shift=max_shift, **options)
+    masks = [None] * labels.shape[:-ndim].numel() if weight is None else weight.expand(m.shape).reshape(-1, *shape)
     found = []
-    for i, image in enumerate(labels.reshape(-1, *shape[-ndim:])):
-        weight = None if masks is None else masks[i]
-        parts = [autocorrelation(part, mask=weight, **options).sum(0) for part in _clusters(image, like.dtype)]
-        found.append(sum(parts[1:], start=parts[0]))
-    return torch.stack(found).reshape(*shape[:-ndim], *found[0].shape)
+    for image, confidence in zip(labels.reshape(-1, *shape), masks, strict=True):
+        small, large = _by_size(image)
+        parts = _clusters(image, large, m.dtype)
+        f = sum(autocorrelation(part, mask=confidence, **options).sum(0) for part in parts)
+        found.append(f + _pairs_one_by_one(image, small, confidence, boundaries).to(m))
+    return _window(torch.stack(found).reshape(m.shape), ndim, centred, max_shift)
 
 
 def _labels(phase: np.ndarray, boundaries: Sequence[Boundary], diagonals: bool) -> np.ndarray:
@@ -122,10 +122,54 @@ def _labels(phase: np.ndarray, boundaries: Sequence[Boundary], diagonals: bool) 
     return rank[place].reshape(phase.shape)
 
 
-def _clusters(labels: Tensor, dtype: torch.dtype) -> Iterator[Tensor]:
-    """The images of the clusters of one image, some at a time; without any cluster, an empty image."""
-    count = max(1, int(labels.max()))
-    step = max(1, AT_ONCE // labels.numel())
-    for i in range(1, count + 1, step):
-        numbers = torch.arange(i, min(i + step, count + 1), device=labels.device)
-        yield (labels == numbers.reshape(-1, *(1,) * labels.ndim)).to(dtype)
+def _by_size(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """The clusters with so few pixels that counting their pairs is quicker than a transform, and the others."""
+    sizes = torch.bincount(labels.flatten())
+    sizes[0] = 0
+    few = sizes.square() <= labels.numel()
+    return ((sizes > 0) & few).nonzero()[:, 0], (~few).nonzero()[:, 0]
+
+
+def _clusters(labels: Tensor, numbers: Tensor, dtype: torch.dtype) -> Iterator[Tensor]:
+    """The images of some clusters of one image, a few at a time; without any, one empty image."""
+    if not len(numbers):
+        yield torch.zeros_like(labels, dtype=dtype)[None]
+    for some in numbers.split(max(1, AT_ONCE // labels.numel())):
+        yield (labels == some.reshape(-1, *(1,) * labels.ndim)).to(dtype)
+
+
+def _pairs_one_by_one(labels: Tensor, numbers: Tensor, weight: Tensor | None, boundaries: Sequence[Boundary]) -> Tensor:
+    """The map of the pairs within some clusters of one image, float64, by counting, over the number of all pairs."""
+    shape, sides = labels.shape, np.array(labels.shape)
+    confidence = np.ones(labels.numel()) if weight is None else weight.double().flatten().cpu().numpy()
+    flat = labels.flatten().cpu().numpy()
+    order = np.argsort(flat, kind="stable")
+    starts = np.searchsorted(flat[order], numbers.cpu().numpy())
+    sizes = np.bincount(flat)[numbers.cpu().numpy()]
+    total = np.zeros(flat.size)
+    for size in np.unique(sizes):
+        pixels = order[starts[sizes == size][:, None] + np.arange(size)]  # (clusters of this size, size)
+        places = np.stack(np.unravel_index(pixels, shape), -1)
+        shift = places[:, None] - places[:, :, None]
+        both = confidence[pixels[:, None]] * confidence[pixels[:, :, None]]
+        is_open = np.array([boundary == "open" for boundary in boundaries])
+        kept = (~is_open | ((shift >= -(sides // 2)) & (shift < (sides + 1) // 2))).all(-1)
+        index = np.ravel_multi_index(tuple(np.moveaxis(shift % sides, -1, 0)), shape)
+        total += np.bincount(index[kept], weights=both[kept], minlength=flat.size)
+    steps = [np.abs(np.fft.fftfreq(n, 1 / n).round()) for n in shape]
+    lengths = [n - step if boundary == "open" else 0 * step + n for n, step, boundary in zip(shape, steps, boundaries)]
+    pairs = torch.from_numpy(np.prod(np.stack(np.meshgrid(*lengths, indexing="ij")), 0))
+    if weight is not None:
+        pairs = pairs * autocorrelation(weight.double().cpu(), boundary=boundaries, ndim=len(shape))
+    return torch.from_numpy(total.reshape(shape)) / torch.where(pairs > 1e-12, pairs, torch.inf)
+
+
+def _window(f: Tensor, ndim: int, centred: bool, max_shift: int | None) -> Tensor:
+    """Of whole maps with zero shift at index 0, what the caller wants to see."""
+    if max_shift is None:
+        return torch.fft.fftshift(f, dim=_axes(ndim)) if centred else f
+    reach = _reach(f.shape[-ndim:], max_shift)
+    f = torch.fft.fftshift(f, dim=_axes(ndim))
+    for axis, (low, high) in zip(_axes(ndim), reach, strict=True):
+        f = f.narrow(axis, f.shape[axis] // 2 + low, high - low + 1)
+    return f

@@ -76,8 +76,20 @@ def test_one_cluster_and_many():
     close(two_point_cluster(board, diagonals=True), autocorrelation(board), 1e-6)
 
 
+def test_large_clusters_and_small_ones():
+    """Some have more pixels than the root of those of the image and are transformed, the others are counted."""
+    m, mask = phase(20, 24, seed=1, share=0.5), grey(20, 24)
+    sizes = torch.bincount(label_clusters(m).flatten())[1:]
+    assert (sizes.square() > m.numel()).sum() > 1 < (sizes.square() <= m.numel()).sum()
+    for boundary, weight in itertools.product(boundaries(2), (None, mask)):
+        labels = label_clusters(m, boundary=boundary)
+        parts = torch.stack([(labels == k).double() for k in range(1, int(labels.max()) + 1)])
+        wanted = autocorrelation(parts, boundary=boundary, mask=weight).sum(0)
+        close(two_point_cluster(m, boundary=boundary, mask=weight), wanted, 1e-13)
+
+
 def test_clusters_too_many_for_one_go(monkeypatch):
-    m = phase(2, 9, 8, share=0.4)
+    m = phase(2, 24, 20, seed=1, share=0.5)
     wanted = two_point_cluster(m)
     monkeypatch.setattr(module, "AT_ONCE", 100)
     close(two_point_cluster(m), wanted)
@@ -108,6 +120,8 @@ def test_nothing():
 
 
 def test_bad_input():
+    with pytest.raises(ValueError, match="expected max_shift of at most 1 for a side of 4 pixels, got 2"):
+        two_point_cluster(torch.zeros(4, 5), max_shift=2)
     for function in (label_clusters, two_point_cluster):
         with pytest.raises(ValueError, match="expected a two-valued phase image, 0 or 1, got values between"):
             function(torch.full((3, 3), 0.5))
