@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.fft import ifft, irfft
+from torch.fft import ifft, irfft, rfftn
 from tqdm import tqdm
 
 from microtutor.checks import check_count
-from microtutor.statistics.correlations import Boundary, _boundaries, _fast_length, _pair_counts, _transform
+from microtutor.statistics.correlations import Boundary, _boundaries, _fast_length, _pair_counts
 
+TOGETHER = 8  # blocks added up in float32, before their sum goes to the total in float64: that takes longer
 Pads = tuple[tuple[int, int], ...]  # zeros before and after, along each axis
 
 
@@ -67,10 +68,15 @@ def autocorrelation_of_blocks(
     lengths = tuple(_fast_length(n + border) for n, border in zip(side, borders, strict=True))
     blocks = [_with_border(shape, corner, side, boundaries, reach) for corner in _corners(shape, side)]
 
-    def spectra(values: np.ndarray, weights: np.ndarray | None, pads: Pads) -> Tensor:
+    def none(dtype: torch.dtype) -> Tensor:
+        return torch.zeros(1 if mask is None else 2, *lengths[:-1], lengths[-1] // 2 + 1, dtype=dtype)
+
+    def add(total: Tensor, values: np.ndarray, weights: np.ndarray | None, pads: Pads) -> Tensor:
         m = _indicator(values, phase)
         fields = [m] if weights is None else [m * _indicator(weights, None), _indicator(weights, None)]
-        return torch.stack([_products(field, pads, reach, lengths) for field in fields])
+        for products, field in zip(total, fields, strict=True):
+            _add_products(products, field, pads, reach, lengths)
+        return total
 
     if hasattr(array, "dask"):
         import dask.array
@@ -79,15 +85,18 @@ def autocorrelation_of_blocks(
 
         @delayed
         def window(values: np.ndarray, weights: np.ndarray | None, pads: Pads) -> Tensor:
-            return _window(spectra(values, weights, pads), reach, lengths)
+            return _window(add(none(torch.complex64), values, weights, pads), reach, lengths).double()
 
         join = dask.array.concatenate
         tasks = [window(_read(array, at, join), _read(mask, at, join), pads) for at, pads in blocks]
         products = sum(compute(*tasks), start=torch.zeros(()))
     else:
-        total = torch.zeros((), dtype=torch.complex128)
-        for at, pads in tqdm(blocks, unit="block", disable=not progress):
-            total = total + spectra(_read(array, at, np.concatenate), _read(mask, at, np.concatenate), pads)
+        total, few = none(torch.complex128), none(torch.complex64)
+        for count, (at, pads) in enumerate(tqdm(blocks, unit="block", disable=not progress), 1):
+            add(few, _read(array, at, np.concatenate), _read(mask, at, np.concatenate), pads)
+            if count % TOGETHER == 0 or count == len(blocks):
+                total += few
+                few.zero_()
         products = _window(total, reach, lengths)
     half = products[0] / _pairs(products, shape, boundaries, reach)
     return torch.cat([half[1:].flip(tuple(range(half.ndim))), half])
@@ -146,12 +155,12 @@ def _indicator(values: np.ndarray, phase: float | None) -> Tensor:
     return m
 
 
-def _products(m: Tensor, pads: Pads, reach: int, lengths: tuple[int, ...]) -> Tensor:
-    """Transform of sum_x m(x) m(x + r) over the pixels x of a block, given with its border; r = 0 at index 0 along the
-    first axis, at index reach along the others."""
+def _add_products(total: Tensor, m: Tensor, pads: Pads, reach: int, lengths: tuple[int, ...]) -> None:
+    """Add the transform of sum_x m(x) m(x + r) over the pixels x of a block, given with its border; r = 0 at index 0
+    along the first axis, at index reach along the others."""
     m = torch.nn.functional.pad(m, [zeros for pad in reversed(pads) for zeros in pad])
     block = m[(slice(m.shape[0] - reach), *(slice(reach, n - reach) for n in m.shape[1:]))]
-    return (_transform(block, lengths).conj() * _transform(m, lengths)).to(torch.complex128)
+    total.addcmul_(rfftn(block, s=lengths).conj(), rfftn(m, s=lengths))
 
 
 def _window(spectra: Tensor, reach: int, lengths: tuple[int, ...]) -> Tensor:

@@ -247,7 +247,7 @@ def _products(a: Tensor, b: Tensor, boundaries: tuple[Boundary, ...], reach: Rea
 def _all_products(a: Tensor, b: Tensor, lengths: tuple[int, ...], reach: Reach, scale: int, out: Tensor) -> None:
     """Write into out the sum for every shift, times the number of frequencies and over scale."""
     axes = _axes(len(lengths))
-    product = _transform(a, lengths).conj() * _transform(b, lengths)
+    product = rfftn(a, s=lengths, dim=axes).conj() * rfftn(b, s=lengths, dim=axes)
     level = _take_level(product.div_(scale)).real
     f = irfftn(product, s=lengths, dim=axes, norm="forward").add_(level)
     for axis, shifts in zip(axes, reach, strict=True):
@@ -263,12 +263,13 @@ def _even_products(a: Tensor, _: Tensor, lengths: tuple[int, ...], reach: Reach,
     if len(lengths) == 1:
         a, lengths, reach, out = a[:, None], (1, *lengths), ((0, 0), *reach), out[:, None]
     first, others, low = lengths[0], lengths[1:], reach[0][0]
-    rows = _transform(a, others)
+    rows = rfftn(a, s=others, dim=_axes(len(others)))
     columns = rows.flatten(2)
     half = columns.new_empty(len(a), 1 - low, columns.shape[-1])  # of shifts 0, -1, ..., low along the first axis
     for part in _parts(columns.shape[-1], len(a) * first, a):
         power = _power(fft(columns[..., part], n=first, dim=1)).div_(scale)
-        level = _take_level(power) if part.start == 0 else level
+        if part.start == 0:
+            level = _take_level(power)
         half[..., part] = rfft(power, dim=1)[:, : 1 - low]  # the power is real and even: a forward transform will do
     _both_halves(half.unflatten(2, rows.shape[2:]), level, others, reach, out)
 
@@ -301,16 +302,6 @@ def _parts(count: int, size: int, like: Tensor) -> Iterator[slice]:
     """Slices of count things of that size that fit a processor's cache; on a GPU, or for autograd, all at once."""
     step = max(1, CHUNK // size) if like.device.type == "cpu" and not like.requires_grad else max(1, count)
     return (slice(i, min(i + step, count)) for i in range(0, count, step))
-
-
-def _transform(x: Tensor, lengths: tuple[int, ...]) -> Tensor:
-    """rfftn of x, padded with zeros to lengths; rows of nothing but zeros are not transformed."""
-    if x.shape[-len(lengths) :] == lengths:
-        return rfftn(x, dim=_axes(len(lengths)))
-    x = rfft(x, n=lengths[-1])
-    for axis in range(-2, -len(lengths) - 1, -1):
-        x = fft(x, n=lengths[axis], dim=axis)
-    return x
 
 
 def _keep(f: Tensor, axis: int, shifts: tuple[int, int]) -> Tensor:
