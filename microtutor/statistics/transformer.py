@@ -34,6 +34,9 @@ class TwoPointStatistics(TransformerMixin, BaseEstimator):
         radial: average over directions, see `radial_average`: one feature for each length of shift.
         shape: shape of one image if X comes as rows, (H, W) or (phases, H, W); one entry may be -1, whatever fits.
         dtype: "float32" or "float64"; by default float64 for a float64 X, and float32 for any other.
+        mask: confidence in each pixel, in [0, 1], shape (H, W), the same for all images; as for `autocorrelation`.
+        missing: take NaN in X for pixels that are not known, in any of the phases: a mask for each image. Under either
+            kind of mask, features of shifts that no pair of known pixels has are NaN; choose max_shift below them.
 
     Attributes:
         n_features_in_: numbers in one image.
@@ -63,6 +66,8 @@ class TwoPointStatistics(TransformerMixin, BaseEstimator):
         radial: bool = False,
         shape: tuple[int, ...] | None = None,
         dtype: str | None = None,
+        mask: Any = None,
+        missing: bool = False,
     ) -> None:
         self.phases = phases
         self.pairs = pairs
@@ -72,6 +77,8 @@ class TwoPointStatistics(TransformerMixin, BaseEstimator):
         self.radial = radial
         self.shape = shape
         self.dtype = dtype
+        self.mask = mask
+        self.missing = missing
 
     def fit(self, X: Any, y: None = None) -> TwoPointStatistics:
         """Note the shape of the images, and check that the choices go with them.
@@ -84,10 +91,11 @@ class TwoPointStatistics(TransformerMixin, BaseEstimator):
             ValueError: X is empty, not finite or of another shape, or its values are no phases; a choice is unknown,
                 or does not go with the images.
         """
-        images = self._images(X, reset=True)
+        images, weight = self._known(self._images(X, reset=True))
         self._check_values(images)
         self.pairs_ = self._chosen_pairs()
-        self.map_shape_ = (len(self.pairs_), *next(self._statistics(images[:1])).shape[1:])
+        first = next(self._statistics(images[:1], None if weight is None else weight[:1]))
+        self.map_shape_ = (len(self.pairs_), *first.shape[1:])
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -97,9 +105,9 @@ class TwoPointStatistics(TransformerMixin, BaseEstimator):
             X: images of the shape that `fit` has seen, or the same as rows.
         """
         check_is_fitted(self)
-        images = self._images(X, reset=False)
+        images, weight = self._known(self._images(X, reset=False))
         self._check_values(images)
-        return np.concatenate([f.flatten(1).numpy() for f in self._statistics(images)], axis=1)
+        return np.concatenate([f.flatten(1).numpy() for f in self._statistics(images, weight)], axis=1)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names such as "f(1,-2)": one row down and two columns to the left; with radial=True "f(3)", the radius.
@@ -124,6 +132,7 @@ class TwoPointStatistics(TransformerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         tags.input_tags.positive_only = True
+        tags.input_tags.allow_nan = self.missing
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
@@ -142,19 +151,36 @@ class TwoPointStatistics(TransformerMixin, BaseEstimator):
         if self.dtype not in (None, "float32", "float64"):
             raise ValueError(f"expected dtype to be 'float32', 'float64' or None, got {self.dtype!r}")
         dtype: Any = self.dtype or ["float32", "float64"]  # of a list, what is not in it becomes the first
+        finite: Any = "allow-nan" if self.missing else True
         shape = None if reset else self.image_shape_
         if (X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim) > 2:
-            X = check_array(X, dtype=dtype, allow_nd=True, input_name="X", estimator=self)
+            X = check_array(X, dtype=dtype, allow_nd=True, ensure_all_finite=finite, input_name="X", estimator=self)
             shape = shape or X.shape[1:]
             if X.shape[1:] != shape or X.ndim > 4:
                 wanted = "(n, H, W) or (n, phases, H, W)" if reset else f"(n, {', '.join(map(str, shape))})"
                 raise ValueError(f"expected images of shape {wanted}, got {X.shape}")
             X = X.reshape(len(X), -1)
-        X = validate_data(self, X, dtype=dtype, reset=reset)
+        X = validate_data(self, X, dtype=dtype, ensure_all_finite=finite, reset=reset)
         if reset:
             self.image_shape_ = shape or self._shape_of_rows(X.shape[1])
         images = torch.from_numpy(np.require(X, requirements=["C", "W"])).reshape(-1, *self.image_shape_)
         return images[:, 0] if images.ndim == 4 and images.shape[1] == 1 else images
+
+    def _known(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Images without NaN, and the confidence in their pixels (n, H, W) if there is a mask."""
+        if self.mask is None and not self.missing:
+            return images, None
+        weight = torch.ones_like(images if images.ndim == 3 else images[:, 0])
+        if self.mask is not None:
+            mask = torch.as_tensor(np.asarray(self.mask, dtype=np.float64))
+            if mask.shape != weight.shape[1:]:
+                raise ValueError(
+                    f"expected a mask of shape {tuple(weight.shape[1:])}, as the images, got {tuple(mask.shape)}"
+                )
+            weight = weight * mask
+        unknown = images.isnan()
+        weight = weight.masked_fill(unknown if images.ndim == 3 else unknown.any(1), 0)
+        return images.masked_fill(unknown, 0), weight
 
     def _shape_of_rows(self, size: int) -> tuple[int, ...]:
         """The shape of one image, given as a row."""
@@ -199,9 +225,10 @@ class TwoPointStatistics(TransformerMixin, BaseEstimator):
                 f"expected labels 0 to {count - 1}, one for each phase, got values from {low:g} to {high:g}"
             )
 
-    def _statistics(self, images: Tensor) -> Iterator[Tensor]:
+    def _statistics(self, images: Tensor, weight: Tensor | None) -> Iterator[Tensor]:
         """The maps (n, H, W), or radial averages (n, radii), of one pair of phases after the other."""
         options: dict[str, Any] = {"boundary": self.boundary, "max_shift": self.max_shift, "centred": self.centred}
+        options["mask"] = weight
         for i, j in self.pairs_:
             first = self._phase(images, i)
             if i == j:

@@ -129,6 +129,50 @@ def test_rows_with_channels():
     close(TwoPointStatistics(shape=(3, 5, 6)).fit_transform(rows), TwoPointStatistics().fit_transform(channels))
 
 
+# --- masks ------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("boundary", ["periodic", "open"])
+@pytest.mark.parametrize("radial", [False, True])
+def test_one_mask_for_all_images(boundary, radial):
+    images, mask = some_images(3, 5, 6), some_images(5, 6, levels=3, seed=1) / 2
+    f = autocorrelation(torch.from_numpy(images), mask=torch.from_numpy(mask), boundary=boundary)
+    found = TwoPointStatistics(mask=mask, boundary=boundary, radial=radial).fit_transform(images)
+    close(found, radial_average(f) if radial else f.flatten(1))
+    options = {"mask": mask.tolist(), "boundary": boundary, "radial": radial}
+    close(TwoPointStatistics(shape=(5, 6), **options).fit_transform(images.reshape(3, 30)), found)
+
+
+def test_pixels_that_are_missing_are_a_mask_for_each_image():
+    images, known = some_images(3, 5, 6), some_images(3, 5, 6, levels=4, seed=1) > 0
+    holes = np.where(known, images, np.nan)
+    f = autocorrelation(torch.from_numpy(images), mask=torch.from_numpy(known))
+    statistics = TwoPointStatistics(missing=True).fit(holes)
+    close(statistics.transform(holes), f.flatten(1))
+    assert np.isnan(holes).any()
+    mask = some_images(5, 6, levels=3, seed=2) / 2
+    both = autocorrelation(torch.from_numpy(images), mask=torch.from_numpy(known * mask))
+    close(TwoPointStatistics(missing=True, mask=mask).fit_transform(holes), both.flatten(1))
+
+
+def test_missing_pixels_with_several_phases():
+    labels, known = some_images(2, 5, 6, levels=3), some_images(2, 5, 6, levels=4, seed=1) > 0
+    m = torch.nn.functional.one_hot(torch.from_numpy(labels).long(), 3).movedim(-1, 1).double()
+    f = two_point_statistics(m, mask=torch.from_numpy(known)[:, None], pairs=[(1, 1), (1, 2), (2, 2)]).flatten(1)
+    holes = np.where(known, labels, np.nan)
+    close(TwoPointStatistics(phases=3, missing=True).fit_transform(holes), f)
+    channels = m.numpy().copy()
+    channels[:, 1][~known] = np.nan  # in one of the phases is enough
+    close(TwoPointStatistics(missing=True).fit_transform(channels), f)
+
+
+def test_a_pipeline_with_missing_pixels():
+    images = LineImages(size=64).sample(40, seed=0).images[:, 0].numpy()
+    holes = np.where(np.random.default_rng(0).random(images.shape) < 0.2, np.nan, images)
+    model = make_pipeline(TwoPointStatistics(max_shift=20, missing=True), PCA(5, svd_solver="full"))
+    assert np.isfinite(model.fit_transform(holes)).all()
+    with pytest.raises(ValueError, match="NaN"):
+        TwoPointStatistics().fit(holes)
+
+
 # --- as scikit-learn wants it -----------------------------------------------------------------------------------------
 class Squashed(TwoPointStatistics):
     """The same for any numbers, as scikit-learn's checks send them: they are squeezed into [0, 1] first."""
@@ -147,6 +191,7 @@ class Squashed(TwoPointStatistics):
         Squashed(shape=(1, -1)),
         Squashed(shape=(1, -1), radial=True, boundary="open"),
         Squashed(shape=(1, -1), max_shift=0),
+        Squashed(shape=(1, -1), missing=True),
     ]
 )
 def test_checks_of_scikit_learn(estimator, check):
@@ -276,6 +321,8 @@ def test_not_fitted():
         (np.zeros((1, 2, 2)), {"pairs": [(1,)]}, ValueError, r"of the phases 0 to 1, got \[\(1,\)\]"),
         (np.zeros((1, 2, 2)), {"boundary": "mirror"}, ValueError, "expected boundary to be 'periodic' or 'open'"),
         (np.zeros((1, 4, 6)), {"max_shift": 2}, ValueError, "max_shift of at most 1 for a side of 4 pixels, got 2"),
+        (np.zeros((1, 4, 6)), {"mask": np.ones((6, 4))}, ValueError, r"mask of shape \(4, 6\), as the images, got"),
+        (np.zeros((1, 4, 6)), {"mask": np.full((4, 6), 2)}, ValueError, r"expected a mask with values in \[0, 1\]"),
         (np.zeros((1, 2, 2)), {"dtype": "float16"}, ValueError, "expected dtype to be 'float32', 'float64' or None"),
     ],
 )
