@@ -18,7 +18,8 @@ from outline import ROOT, chapters
 from microtutor.microstructures import sources
 
 NOTE = """:::{{note}}
-This page shows stored outputs: the cells were not run when the book was built, as {data} could not be had there.
+This page shows stored outputs: the cells were not run when the book was built, as its data ({data})
+could not be had there.
 They run where the data can be downloaded, for example in Colab.
 :::"""
 
@@ -52,7 +53,7 @@ def reason_not_to_run(path: Path) -> str:
 def with_note(source: str) -> str:
     """A notebook, as text, with a note after its first cell that its outputs are stored ones."""
     notebook = json.loads(source)
-    data = " and ".join(notebook["metadata"]["microtutor"]["data"])
+    data = ", ".join(notebook["metadata"]["microtutor"]["data"])
     note = {"cell_type": "markdown", "id": "stored-outputs", "metadata": {}, "source": NOTE.format(data=data)}
     notebook["cells"].insert(1, note)
     return json.dumps(notebook)
