@@ -144,7 +144,7 @@ def _pairs_one_by_one(labels: Tensor, numbers: Tensor, weight: Tensor | None, bo
     confidence = np.ones(labels.numel()) if weight is None else weight.double().flatten().cpu().numpy()
     flat = labels.flatten().cpu().numpy()
     order = np.argsort(flat, kind="stable")
-    starts = np.searchsorted(flat[order], numbers.cpu().numpy())
+    starts = np.asarray(np.searchsorted(flat[order], numbers.cpu().numpy()))
     sizes = np.bincount(flat)[numbers.cpu().numpy()]
     total = np.zeros(flat.size)
     for size in np.unique(sizes):
@@ -154,7 +154,7 @@ def _pairs_one_by_one(labels: Tensor, numbers: Tensor, weight: Tensor | None, bo
         both = confidence[pixels[:, None]] * confidence[pixels[:, :, None]]
         is_open = np.array([boundary == "open" for boundary in boundaries])
         kept = (~is_open | ((shift >= -(sides // 2)) & (shift < (sides + 1) // 2))).all(-1)
-        index = np.ravel_multi_index(tuple(np.moveaxis(shift % sides, -1, 0)), shape)
+        index = np.asarray(np.ravel_multi_index(tuple(np.moveaxis(shift % sides, -1, 0)), shape))
         total += np.bincount(index[kept], weights=both[kept], minlength=flat.size)
     steps = [np.abs(np.fft.fftfreq(n, 1 / n).round()) for n in shape]
     lengths = [n - step if boundary == "open" else 0 * step + n for n, step, boundary in zip(shape, steps, boundaries)]
