@@ -91,7 +91,7 @@ def test_the_note_comes_after_the_title(tmp_path):
     notebook = nbformat.reads(text, 4)
     nbformat.validate(notebook)
     assert [cell.source.split("\n")[0] for cell in notebook.cells] == ["# A chapter", ":::{note}", "print(1 / 0)"]
-    assert "as its data (rock, steel) could not be had" in notebook.cells[1].source
+    assert "as its data (rock, steel)\ncould not be had" in notebook.cells[1].source
 
 
 CONFIG = """
