@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -15,7 +16,8 @@ from microtutor.reconstruction.targets import Target, check_target
 from microtutor.statistics import Boundary
 
 ADAM_SHARE = 0.2  # of the steps from noise; the rest, and all from a start, are L-BFGS
-MARGIN = 0.01  # pixels of a start keep at least this far from 0 and 1, where they would have no slope
+ROUND = 240  # steps of L-BFGS before pixels that have come to rest at 0 or 1 are set free again
+MARGIN = 0.05  # how far from 0 and 1 pixels are at the start of a round: at 0 and 1 they would have no slope
 
 Term = Callable[[Tensor], Tensor]
 
@@ -132,25 +134,41 @@ def _descend_from_noise(
 
 
 def _refine(target: Target, penalty: Term | None, angles: Tensor, steps: int, tolerance: float, bar: tqdm) -> Tensor:
-    """L-BFGS on the relative statistics error, image by image, until each is within the tolerance."""
+    """L-BFGS on the relative statistics error, image by image, until each is within the tolerance.
 
-    def evaluate(flat: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        goal = target[rows]
+    A pixel at 0 or 1 has no slope and would stay there. So after each round those of unfinished images are moved a
+    little inside and the next round begins with a new memory; an image keeps the best of its rounds.
+    """
+    shape, best = angles.shape[1:], angles.flatten(1)
+
+    def evaluate(goals: Target, flat: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        goal = goals[rows]
         with torch.enable_grad():
-            angles_now = flat.detach().reshape(-1, *angles.shape[1:]).requires_grad_()
-            images = _images(angles_now, target.phases)
+            free = flat.detach().reshape(-1, *shape).requires_grad_()
+            images = _images(free, target.phases)
             error = goal.error(images)
-            loss = error / goal.scale
-            if penalty:
-                loss = loss + penalty(images)
-            slope = torch.autograd.grad(loss.sum(), angles_now)[0]
+            loss = error / goal.scale + (penalty(images) if penalty else 0)
+            slope = torch.autograd.grad(loss.sum(), free)[0]
         return loss.detach(), slope.flatten(1), error.detach()
 
     def show(error: Tensor) -> None:
         bar.update()
         bar.set_postfix_str(f"statistics error {error.mean():.2e}, {len(error)} under way", refresh=False)
 
-    return LBFGS(evaluate, angles.flatten(1), tolerance).run(steps, show).reshape(angles.shape)
+    rows, lowest = torch.arange(len(best), device=best.device), best.new_full(best.shape[:1], torch.inf)
+    for begin in range(0, steps, ROUND):
+        start = best[rows]
+        if begin:
+            start = _angles(_images(start.reshape(-1, *shape), target.phases), target.phases).flatten(1)
+        unfinished = partial(evaluate, target[rows])
+        found = LBFGS(unfinished, start, tolerance).run(min(ROUND, steps - begin), show)
+        loss, _, error = evaluate(target, found, rows)
+        better = loss < lowest[rows]
+        best[rows[better]], lowest[rows[better]] = found[better], loss[better]
+        rows = rows[~(better & (error <= tolerance))]
+        if not len(rows):
+            break
+    return best.reshape(angles.shape)
 
 
 def _check_start(start: Tensor, shape: tuple[int, ...], phases: int | None, like: Tensor) -> Tensor:
