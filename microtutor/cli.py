@@ -80,6 +80,13 @@ def evaluate(
     count: Annotated[str, typer.Option(help="fewest and most lines, as 1-4 or 3-6")] = "1-4",
     material: Annotated[str, typer.Option(help="lines, berea or ketton; rock fetches its file at first use")] = "lines",
     images: Annotated[int, typer.Option(help="number of held-out images")] = 1000,
+    against: Annotated[
+        list[str] | None, typer.Option(help="with --record: other weights for the same material; repeatable")
+    ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(help="rock only: measure reference methods and another rock too, as JSON to this file"),
+    ] = None,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
@@ -90,7 +97,7 @@ def evaluate(
     with plain_errors():
         from microtutor.environment import find_device
         from microtutor.models import VAE
-        from microtutor.records import evaluate_on
+        from microtutor.records import evaluate_on, write_rock_report
         from microtutor.training import TrainingConfig
 
         low, _, high = count.partition("-")
@@ -99,6 +106,10 @@ def evaluate(
         vae = VAE.from_pretrained(weights, device=find_device(device))
         source = TrainingConfig(material=material, count=(int(low), int(high)), size=vae.size).source()
         typer.echo(evaluate_on(vae, source, images, seed).table())
+        if record is not None:
+            command = shlex.join(["microtutor", *sys.argv[1:]])
+            vaes = {name: VAE.from_pretrained(name) for name in (weights, *(against or ()))}
+            write_rock_report(record, command=command, vaes=vaes, rock=material, crops=images, seed=seed)
 
 
 @app.command()

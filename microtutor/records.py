@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from microtutor.environment import report_environment
-from microtutor.evaluation import CropEvaluation, Evaluation, evaluate, evaluate_crops
+from microtutor.evaluation import CropEvaluation, Evaluation, evaluate, evaluate_crops, rock_report
 from microtutor.files import write_json
 from microtutor.microstructures import LineSample
 from microtutor.models import VAE
@@ -86,6 +88,26 @@ def write_record(
             for name in ("images", "seconds", "validation_statistics_error")
         },
     }
+    write_json(path, record)
+    return record
+
+
+def write_rock_report(
+    path: str | os.PathLike, *, command: str, vaes: Mapping[str, VAE], rock: str, crops: int, seed: int = 0
+) -> dict[str, Any]:
+    """Measure VAEs of a rock beside the reference methods, write it as JSON, and return what was written.
+
+    Raises:
+        ValueError: rock is "lines".
+    """
+    other = {"berea": "ketton", "ketton": "berea"}
+    if rock not in other:
+        raise ValueError(f"expected a record of {' or '.join(other)}, got {rock!r}; lines have `microtutor reproduce`")
+    commit = current_commit()
+    say = functools.partial(print, file=sys.stderr, flush=True)
+    found = rock_report(vaes, rock=rock, other=other[rock], crops=crops, seed=seed, say=say)
+    record = {"command": command, "seed": seed, "commit": commit, "environment": report_environment(show=False)}
+    record |= {"crops": crops} | found
     write_json(path, record)
     return record
 

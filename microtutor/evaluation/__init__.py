@@ -13,7 +13,15 @@ from microtutor.evaluation.metrics import (
 )
 from microtutor.evaluation.references import References
 from microtutor.evaluation.report import report, table
-from microtutor.evaluation.rock import CROP_ROWS, CropEvaluation, evaluate_crop_reconstructions, evaluate_crops
+from microtutor.evaluation.rock import (
+    CROP_ROWS,
+    CropEvaluation,
+    chord_length_distance,
+    evaluate_crop_reconstructions,
+    evaluate_crops,
+    readings,
+)
+from microtutor.evaluation.rock_report import at_own_fraction, prior_samples, realisation_report, rock_report
 
 __all__ = [
     "CROP_ROWS",
@@ -24,6 +32,8 @@ __all__ = [
     "Evaluation",
     "References",
     "aligned_data_error",
+    "at_own_fraction",
+    "chord_length_distance",
     "count_lines",
     "diversity",
     "evaluate",
@@ -31,6 +41,10 @@ __all__ = [
     "evaluate_crops",
     "evaluate_reconstructions",
     "find_vertical",
+    "prior_samples",
+    "readings",
+    "realisation_report",
     "report",
+    "rock_report",
     "table",
 ]

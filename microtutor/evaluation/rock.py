@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 import torch
@@ -12,11 +11,12 @@ from microtutor.checks import check_phase, check_same_shape
 from microtutor.evaluation.metrics import ROWS, THRESHOLD, _in_parts, aligned_data_error
 from microtutor.losses import StatisticsLoss
 from microtutor.models import VAE
-from microtutor.statistics import autocorrelation, volume_fraction
+from microtutor.statistics import autocorrelation, chord_length_distribution, specific_surface, volume_fraction
 
 CROP_ROWS = {name: row for name, row in ROWS.items() if "accuracy" not in name} | {
     "specific_surface_difference": ("specific-surface difference", "{:.1%}"),
-    "greyness": ("greyness, 0 for black and white", "{:.2f}"),
+    "chord_length_distance": ("distance of chord lengths (px)", "{:.2f}"),
+    "greyness": ("greyness, 0 for black and white", "{:.3f}"),
 }
 
 
@@ -27,7 +27,9 @@ class CropEvaluation:
     Attributes:
         statistics_error_mean, statistics_error_median, thresholded_statistics_error_mean,
             thresholded_statistics_error_median, data_error_mean, volume_fraction_difference: as in `Evaluation`.
-        specific_surface_difference: mean of |s - s'| / s after thresholding, from the periodic statistics.
+        specific_surface_difference: mean of |s - s'| / s after thresholding; see `readings`.
+        chord_length_distance: mean of `chord_length_distance` after thresholding, in px, over the images that have
+            chords at all.
         greyness: mean of 4 m (1 - m) of the reconstructions as they come out: 0 if all is black or white, 1 if all is
             half grey.
         per_image: the numbers behind them, one (n,) tensor each.
@@ -40,6 +42,7 @@ class CropEvaluation:
     data_error_mean: float
     volume_fraction_difference: float
     specific_surface_difference: float
+    chord_length_distance: float
     greyness: float
     images: int
     size: int
@@ -58,7 +61,7 @@ def evaluate_crops(vae: VAE, images: Tensor, *, data_set: str = "", batch_size: 
 
     Args:
         vae: a trained VAE; if its gauge is "canonical" the images are brought to canonical form first.
-        images: held-out crops, (n, 1, size, size) in {0, 1}, each with some of the phase in it.
+        images: held-out crops, (n, 1, size, size) in {0, 1}, each with both phases in it.
         data_set: a name for the table.
 
     Raises:
@@ -71,41 +74,86 @@ def evaluate_crop_reconstructions(reconstruction: Tensor, images: Tensor, *, dat
     """Measure reconstructions, however made, (n, 1, H, W) in [0, 1], against the images they stand for.
 
     >>> m = (torch.arange(64).reshape(1, 1, 8, 8) % 3 == 0).float()
-    >>> evaluate_crop_reconstructions(m, m).specific_surface_difference
+    >>> evaluate_crop_reconstructions(m, m).chord_length_distance
     0.0
     """
     made, images = check_phase(reconstruction, name="reconstruction").float(), check_phase(images).float()
     check_same_shape(made, images, ("the reconstructions", "the images"))
-    fraction = volume_fraction(images)[:, 0]
-    if not bool(((fraction > 0) & (fraction < 1)).all()):
+    wanted = readings(images)
+    if not bool(((wanted["volume_fraction"] > 0) & (wanted["volume_fraction"] < 1)).all()):
         raise ValueError("expected images with both phases in them, got some with one phase only; leave them out")
     binary = (made > THRESHOLD).float()
-    loss, surface = StatisticsLoss("none"), _in_parts(_surfaces, binary, images)
+    found, loss = readings(binary), StatisticsLoss("none")
     per_image = {
         "statistics_error": _in_parts(loss, made, images)[:, 0],
         "thresholded_statistics_error": _in_parts(loss, binary, images)[:, 0],
         "data_error": _in_parts(aligned_data_error, made, images)[:, 0],
-        "volume_fraction_difference": (volume_fraction(binary)[:, 0] - fraction).abs() / fraction,
-        "specific_surface_difference": (surface[:, 0] - surface[:, 1]).abs() / surface[:, 1],
+        "chord_length_distance": chord_length_distance(binary, images),
         "greyness": (4 * made * (1 - made)).mean((1, 2, 3)),
     }
-    summary = {}
+    for name in ("volume_fraction", "specific_surface"):
+        per_image[f"{name}_difference"] = (found[name] - wanted[name]).abs() / wanted[name]
+    summary = {name: values.nanmean().item() for name, values in per_image.items() if "_error" not in name}
+    summary["data_error_mean"] = per_image["data_error"].mean().item()
     for name in ("statistics_error", "thresholded_statistics_error"):
         summary[f"{name}_mean"] = per_image[name].mean().item()
         summary[f"{name}_median"] = per_image[name].median().item()
-    for name in ("volume_fraction_difference", "specific_surface_difference", "greyness"):
-        summary[name] = per_image[name].mean().item()
-    return CropEvaluation(
-        **summary,
-        data_error_mean=per_image["data_error"].mean().item(),
-        images=len(images),
-        size=images.shape[-1],
-        data_set=data_set,
-        per_image=per_image,
-    )
+    return CropEvaluation(**summary, images=len(images), size=images.shape[-1], data_set=data_set, per_image=per_image)
 
 
-def _surfaces(made: Tensor, images: Tensor) -> Tensor:
-    """Specific surfaces of both, (n, 2): pi / 2 times the fall of f over one pixel, summed over both axes."""
-    f = torch.stack([autocorrelation(m)[:, 0] for m in (made, images)], 1)
-    return math.pi / 2 * (2 * f[..., 0, 0] - f[..., 1, 0] - f[..., 0, 1])
+def readings(images: Tensor) -> dict[str, Tensor]:
+    """Three numbers of each crop, all with periodic borders: what its statistics say, and the mean chord length.
+
+    A decoder learns the statistics of the periodic image. They hold the seam where opposite borders of a crop meet, as
+    surface and as cut chords. So originals are read in the same way, and the seam is in both.
+
+    Args:
+        images: (n, 1, H, W) in {0, 1}.
+
+    Returns:
+        volume_fraction, specific_surface (1/px) and mean_chord_length (px), (n,) each; a crop without the phase has a
+        surface of 0 and no chords, NaN.
+
+    >>> readings(torch.eye(4)[None, None])["mean_chord_length"]
+    tensor([1.])
+    """
+    chords = _chord_counts(images)
+    lengths = torch.arange(chords.shape[-1], dtype=chords.dtype, device=chords.device)
+    return {
+        "volume_fraction": volume_fraction(images)[:, 0],
+        "specific_surface": torch.cat([specific_surface(autocorrelation(part))[:, 0] for part in images.split(64)]),
+        "mean_chord_length": (chords * lengths).sum(-1) / chords.sum(-1),
+    }
+
+
+def chord_length_distance(a: Tensor, b: Tensor) -> Tensor:
+    """How far the chord lengths of one image are from those of another: earth mover's distance in pixels, (n,).
+
+    It is the mean change of length that turns the chords of one image into those of the other, short ones into short
+    ones, long ones into long ones: the area between both cumulative distributions. Chords along both axes count.
+
+    Args:
+        a, b: (n, 1, H, W) in {0, 1}.
+
+    Returns:
+        (n,); NaN where one of the images has no chords.
+
+    >>> a, b = torch.zeros(2, 1, 1, 6, 6)
+    >>> a[..., :2, :2] = 1  # four chords of 2 px
+    >>> b[..., :3, :3] = 1  # six chords of 3 px
+    >>> chord_length_distance(a, b)
+    tensor([1.])
+    """
+    return _distance(_chord_counts(a), _chord_counts(b))
+
+
+def _distance(a: Tensor, b: Tensor) -> Tensor:
+    """Earth mover's distance between numbers of chords of each length, (..., side + 1)."""
+    cumulative = [(counts / counts.sum(-1, keepdim=True)).cumsum(-1) for counts in (a, b)]
+    return (cumulative[0] - cumulative[1]).abs().sum(-1)
+
+
+def _chord_counts(images: Tensor) -> Tensor:
+    """Numbers of chords of each length, along both axes of square images together, (n, side + 1)."""
+    along_width, along_height = (chord_length_distribution(images, axis=axis, counts=True)[:, 0] for axis in (-1, -2))
+    return along_width + along_height

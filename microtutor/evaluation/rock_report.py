@@ -1,0 +1,178 @@
+"""VAEs of rock beside the reference methods: reconstructions, samples from the prior, many images of one latent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from microtutor.evaluation.diversity import diversity
+from microtutor.evaluation.metrics import THRESHOLD
+from microtutor.evaluation.references import References
+from microtutor.evaluation.rock import (
+    CROP_ROWS,
+    CropEvaluation,
+    _chord_counts,
+    _distance,
+    evaluate_crop_reconstructions,
+    evaluate_crops,
+    readings,
+)
+from microtutor.losses import StatisticsLoss
+from microtutor.microstructures import RockCrops, seeded_generator
+from microtutor.models import VAE
+from microtutor.statistics import autocorrelation
+
+TRAINING_CROPS = 2000
+COMPONENTS = (9, 32)
+TARGETS, REALISATIONS = 32, 16
+Numbers = dict[str, Any]
+
+
+def rock_report(
+    vaes: Mapping[str, VAE],
+    *,
+    rock: str = "berea",
+    other: str = "ketton",
+    crops: int = 500,
+    seed: int = 0,
+    say: Callable[[str], None] = lambda text: None,
+) -> dict[str, Numbers]:
+    """Measure VAEs of a rock on its held-out blocks and on another rock, beside answers that need no network.
+
+    Args:
+        vaes: by name; all for images of one size.
+        rock: what they were trained on; its training blocks serve the reference methods.
+        other: a rock they have never seen, measured whole.
+        crops: how many of each rock, and how many samples from the prior.
+        seed: of all crops, samples and noise.
+        say: called with a line of text before each step.
+
+    Returns:
+        "reconstruction": by rock and method, the numbers of a `CropEvaluation`, of the references those that exist;
+        "prior": of originals and of samples from each VAE, mean and spread of `readings`, the distance of their chord
+        lengths (all images together) and of their mean statistics from those of the originals;
+        "realisations": of each VAE whose decoder takes noise, see `realisation_report`.
+    """
+    size = next(iter(vaes.values())).size
+    training = RockCrops(rock, size=size).sample(TRAINING_CROPS, seed=seed, split="train").images
+    held_out = {
+        rock: RockCrops(rock, size=size).sample(crops, seed=seed).images,
+        other: RockCrops(other, size=size).sample(crops, seed=seed, split="all").images,
+    }
+    references, found = References(training), {"reconstruction": {}, "prior": {}, "realisations": {}}
+    for name, images in held_out.items():
+        say(f"{name}: reference methods, from {TRAINING_CROPS} training crops of {rock}")
+        found["reconstruction"][name] = _reference_rows(references, images, crops) | {
+            label: _numbers(evaluate_crops(vae, images)) for label, vae in vaes.items()
+        }
+        for label, vae in vaes.items():
+            cut = at_own_fraction(vae.reconstruct(images))
+            row = _numbers(evaluate_crop_reconstructions(cut, images))
+            found["reconstruction"][name][f"{label}, cut at its own fraction"] = row
+    say("samples from the prior")
+    originals = held_out[rock]
+    found["prior"]["originals"] = _summary(originals, originals)
+    found["prior"]["training crops"] = _summary(training[:crops], originals)
+    for label, vae in vaes.items():
+        found["prior"][label] = _summary(prior_samples(vae, crops, seed=seed), originals)
+    for label, vae in vaes.items():
+        if vae.noise_dim:
+            say(f"{REALISATIONS} realisations each of {TARGETS} latent vectors: {label}")
+            found["realisations"][label] = realisation_report(vae, originals[:TARGETS], training[:TARGETS])
+    return found
+
+
+def at_own_fraction(images: Tensor) -> Tensor:
+    """Grey images made black and white so that each keeps its mean: the darkest pixels become the phase, (n, 1, H, W).
+
+    Kinder to a blurred image than a cut at 0.5, which can leave it empty.
+
+    >>> at_own_fraction(torch.tensor([[[[0.1, 0.2], [0.3, 0.4]]]]))  # the mean is a quarter: one pixel of four
+    tensor([[[[0., 0.],
+              [0., 1.]]]])
+    """
+    flat = images.flatten(1)
+    rank = flat.argsort(1, descending=True).argsort(1)
+    return (rank < flat.sum(1, keepdim=True).round()).to(images).view_as(images)
+
+
+@torch.no_grad()
+def prior_samples(vae: VAE, n: int, *, seed: int = 0) -> Tensor:
+    """New images from standard normal latents, and standard normal noise if the decoder takes it: (n, 1, size, size).
+
+    >>> prior_samples(VAE(latent_dim=2, size=32, channels=8).eval(), 3).shape
+    torch.Size([3, 1, 32, 32])
+    """
+    drawn = torch.randn(n, vae.latent_dim + vae.noise_dim, generator=seeded_generator(seed, 1))
+    latents, noise = drawn.to(next(vae.parameters())).split([vae.latent_dim, vae.noise_dim], 1)
+    return torch.cat([vae.decode(z, e).cpu() for z, e in zip(latents.split(64), noise.split(64))])
+
+
+def realisation_report(vae: VAE, images: Tensor, unrelated: Tensor, *, n: int = REALISATIONS) -> Numbers:
+    """How different n images of one latent vector are, and how well they keep the statistics: means over targets.
+
+    Distances are those of `diversity`, of images cut at 0.5. "ratio" is the median distance over all targets and pairs
+    divided by that of unrelated crops. Statistics errors are those of all realisations, of the image that the decoder
+    makes without noise, and of the same target.
+    """
+    loss, unrelated = StatisticsLoss("none"), (unrelated > THRESHOLD).float()
+    made = vae.realisations(images, n)
+    distances, between = [], None
+    for some in made:
+        measured = diversity((some > THRESHOLD).float(), unrelated[: len(unrelated) if between is None else 2])
+        distances.append(measured.distances)
+        between = measured.unrelated_distances if between is None else between
+    distance, apart = torch.cat(distances), between.median()  # type: ignore[union-attr]
+    targets = images[:, None].expand_as(made)
+    return {
+        "targets": len(images),
+        "realisations": n,
+        "median_distance": _five(distance.median()),
+        "lowest_tenth_distance": _five(distance.quantile(0.1)),
+        "unrelated_median_distance": _five(apart),
+        "ratio": _five(distance.median() / apart),
+        "statistics_error_mean": _five(loss(made, targets).mean()),
+        "thresholded_statistics_error_mean": _five(loss((made > THRESHOLD).float(), targets).mean()),
+        "statistics_error_mean_without_noise": _five(loss(vae.reconstruct(images), images).mean()),
+    }
+
+
+def _reference_rows(references: References, images: Tensor, crops: int) -> dict[str, Numbers]:
+    rows = {"mean statistics of the training crops": _errors(references.mean_errors(images))}
+    for k in COMPONENTS:
+        rows[f"PCA of the statistics, {k} numbers"] = _errors(references.pca_errors(images, k))
+    nearest = evaluate_crop_reconstructions(references.nearest_images(images), images)
+    chance = evaluate_crop_reconstructions(references.images[:crops], images)
+    return rows | {"nearest training crop": _numbers(nearest), "any training crop": _numbers(chance)}
+
+
+def _summary(images: Tensor, originals: Tensor) -> Numbers:
+    """Mean and spread of the readings of samples, cut at 0.5, and how far they are from the originals as a whole."""
+    binary = (images > THRESHOLD).float()
+    numbers = {}
+    for name, values in readings(binary).items():
+        values = values[values.isfinite()]  # of those that have chords
+        numbers[name] = {"mean": _five(values.mean()), "spread": _five((values - values.mean()).square().mean().sqrt())}
+    together = [_chord_counts(m).sum(0) for m in (binary, originals)]
+    difference = autocorrelation(images).mean(0) - autocorrelation(originals).mean(0)
+    return numbers | {
+        "chord_length_distance": _five(_distance(*together)),
+        "mean_statistics_error": _five(difference.square().mean()),
+    }
+
+
+def _numbers(evaluation: CropEvaluation) -> Numbers:
+    return {name: _five(getattr(evaluation, name)) for name in CROP_ROWS}
+
+
+def _errors(errors: Tensor) -> Numbers:
+    return {"statistics_error_mean": _five(errors.mean()), "statistics_error_median": _five(errors.median())}
+
+
+def _five(value: Tensor | float) -> float | None:
+    """Five significant digits; None, which JSON knows, for NaN."""
+    return None if math.isnan(value) else float(f"{float(value):.5g}")

@@ -1,0 +1,200 @@
+"""Measures of random material: against hand cases, and on networks that have not learned anything."""
+
+import json
+import math
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from microtutor import records
+from microtutor.evaluation import (
+    CROP_ROWS,
+    aligned_data_error,
+    at_own_fraction,
+    chord_length_distance,
+    evaluate_crop_reconstructions,
+    evaluate_crops,
+    prior_samples,
+    readings,
+    realisation_report,
+)
+from microtutor.losses import StatisticsLoss
+from microtutor.microstructures import OverlappingDiscs, RockCrops
+from microtutor.models import VAE
+
+SIZE = 32
+
+
+def crops(n=6, seed=0):
+    return OverlappingDiscs(fraction=0.4, radius=4, size=SIZE).sample(n, seed=seed).images
+
+
+def network(**changes):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return VAE(**{"latent_dim": 3, "size": SIZE, "channels": 4} | changes).eval()
+
+
+def bars(width, period=8):
+    return (torch.arange(SIZE) % period < width).float().expand(1, 1, SIZE, SIZE)
+
+
+# --- readings ---------------------------------------------------------------------------------------------------------
+def test_readings_of_bars_by_hand():
+    """Bars of 2 px at every 8: across, chords of 2 px; along, each of the 8 columns of a line is one chord of 32."""
+    found = readings(bars(2))
+    assert found["volume_fraction"].item() == pytest.approx(0.25)
+    assert found["specific_surface"].item() == pytest.approx(math.pi / 4 * 2 / 8)  # two faces in 8 px
+    across, along = 4 * SIZE, 2 * 4  # numbers of chords
+    mean = (across * 2 + along * SIZE) / (across + along)
+    assert found["mean_chord_length"].item() == pytest.approx(mean)
+
+
+def test_an_image_without_the_phase_has_no_chords():
+    found = readings(torch.zeros(1, 1, 8, 8))
+    assert (found["volume_fraction"], found["specific_surface"]) == (0, 0)
+    assert found["mean_chord_length"].isnan()
+    assert chord_length_distance(torch.zeros(1, 1, SIZE, SIZE), bars(2)).isnan()
+
+
+def test_chord_length_distance_by_brute_force():
+    """Sort the chords of both; matched in this order, their lengths differ by the distance."""
+
+    def chords(image):
+        found = []
+        for lines in (image, image.T):
+            for line in lines.tolist():
+                start = line.index(0.0)  # begin outside the phase, so that no chord is cut
+                runs = "".join(str(int(v)) for v in line[start:] + line[:start]).split("0")
+                found += [len(run) for run in runs if run]
+        return sorted(found)
+
+    a, b = crops(2)
+    keep = torch.ones(SIZE, SIZE)
+    keep[0] = keep[:, 0] = 0  # a gap in each line
+    a, b = a * keep, b * keep
+    first, second = chords(a[0]), chords(b[0])
+    n, m = len(first), len(second)
+    matched = sum(
+        abs(x - y) for x, y in zip([x for x in first for _ in range(m)], [y for y in second for _ in range(n)])
+    )
+    assert chord_length_distance(a[None], b[None]).item() == pytest.approx(matched / (n * m), rel=1e-4)
+
+
+# --- reconstructions --------------------------------------------------------------------------------------------------
+def test_a_perfect_reconstruction():
+    images = crops()
+    found = evaluate_crop_reconstructions(images.roll((3, 5), (-2, -1)).flip((-2, -1)), images, data_set="discs")
+    assert all(getattr(found, name) < 1e-6 for name in CROP_ROWS)
+    assert found.table().splitlines()[0] == "6 crops of discs, 32 px"
+    assert len(found.table().splitlines()) == len(CROP_ROWS) + 1
+
+
+def test_a_grey_reconstruction():
+    images, grey = crops(), torch.full((6, 1, SIZE, SIZE), 0.3)
+    found = evaluate_crop_reconstructions(grey, images)
+    assert found.greyness == pytest.approx(4 * 0.3 * 0.7)
+    assert (found.volume_fraction_difference, found.specific_surface_difference) == (1, 1)  # nothing above 0.5
+    assert math.isnan(found.chord_length_distance)
+    error = StatisticsLoss("none")(grey, images)
+    assert found.statistics_error_mean == pytest.approx(error.mean().item())
+    assert found.statistics_error_median == pytest.approx(error.median().item())
+    assert found.data_error_mean == pytest.approx(aligned_data_error(grey, images).mean().item(), rel=1e-4)
+
+
+def test_a_network_is_measured_by_its_reconstructions():
+    images, vae = crops(), network()
+    a, b = evaluate_crops(vae, images), evaluate_crop_reconstructions(vae.reconstruct(images), images)
+    assert all(getattr(a, name) == getattr(b, name) or math.isnan(getattr(a, name)) for name in CROP_ROWS)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_crops_of_one_phase_are_refused(value):
+    images = crops()
+    images[2] = value
+    with pytest.raises(ValueError, match="expected images with both phases in them, got some with one phase only"):
+        evaluate_crop_reconstructions(images, images)
+
+
+def test_at_own_fraction_keeps_the_mean_and_the_order():
+    grey = torch.rand(3, 1, 16, 16, generator=torch.Generator().manual_seed(0)) ** 2
+    cut = at_own_fraction(grey)
+    assert set(cut.unique().tolist()) == {0, 1}
+    assert torch.equal(cut.sum((1, 2, 3)), grey.sum((1, 2, 3)).round())
+    for g, c in zip(grey, cut):
+        assert g[c == 1].min() >= g[c == 0].max()
+
+
+# --- samples and realisations -----------------------------------------------------------------------------------------
+def test_prior_samples_are_decoded_standard_normal_numbers():
+    for vae in (network(), network(noise_dim=2)):
+        made = prior_samples(vae, 70, seed=1)
+        assert made.shape == (70, 1, SIZE, SIZE)
+        assert torch.equal(made, prior_samples(vae, 70, seed=1))
+        assert not torch.equal(made, prior_samples(vae, 70, seed=2))
+        assert not made.requires_grad
+
+
+class Roller(VAE):
+    """A decoder whose noise only shifts: all its images are twins."""
+
+    def decode(self, latents, noise=None):
+        made = crops(1).expand(len(latents), -1, -1, -1)
+        noise = torch.zeros(len(latents), self.noise_dim) if noise is None else noise
+        return torch.stack([m.roll(int(e * 10), -1) for m, e in zip(made, noise[:, 0])])
+
+
+def test_twins_are_no_realisations():
+    vae = Roller(latent_dim=3, size=SIZE, channels=4, noise_dim=2)
+    found = realisation_report(vae, crops(3, seed=1), crops(8, seed=2), n=5)
+    assert found["median_distance"] < 1e-6
+    assert found["ratio"] < 1e-5
+    assert found["unrelated_median_distance"] > 0.1
+    error = StatisticsLoss()(crops(1).expand(3, -1, -1, -1), crops(3, seed=1)).item()
+    for name in ("statistics_error_mean", "thresholded_statistics_error_mean", "statistics_error_mean_without_noise"):
+        assert found[name] == pytest.approx(error, rel=1e-3)
+    assert (found["targets"], found["realisations"]) == (3, 5)
+
+
+# --- the report -------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def small_rock(monkeypatch):
+    """Stands in for both rocks: a volume of random blobs."""
+    generator = torch.Generator().manual_seed(0)
+    field = torch.nn.functional.avg_pool3d(torch.rand(1, 1, 68, 68, 68, generator=generator), 9, 1)[0, 0]
+    volume = field > field.quantile(0.7)
+    report = sys.modules["microtutor.evaluation.rock_report"]
+    monkeypatch.setattr(report, "RockCrops", lambda name, size: RockCrops(volume, size=16))
+    monkeypatch.setattr(report, "TRAINING_CROPS", 60)
+    monkeypatch.setattr(report, "TARGETS", 2)
+
+
+def test_report(small_rock, tmp_path, capsys):
+    vaes = {"plain": network(size=16), "noisy": network(size=16, noise_dim=4)}
+    written = records.write_rock_report(
+        tmp_path / "rock.json", command="microtutor x", vaes=vaes, rock="berea", crops=20
+    )
+    assert json.loads(Path(tmp_path / "rock.json").read_text()) == written
+    assert "samples from the prior" in capsys.readouterr().err
+    for rock in ("berea", "ketton"):
+        rows = written["reconstruction"][rock]
+        assert list(rows)[-4:] == ["plain", "noisy", "plain, cut at its own fraction", "noisy, cut at its own fraction"]
+        assert (
+            rows["PCA of the statistics, 32 numbers"]["statistics_error_mean"]
+            < (rows["PCA of the statistics, 9 numbers"]["statistics_error_mean"])
+        )
+        nearest, chance = rows["nearest training crop"], rows["any training crop"]
+        assert nearest["statistics_error_mean"] < chance["statistics_error_mean"]
+    assert written["prior"]["originals"]["chord_length_distance"] == 0
+    assert written["prior"]["originals"]["mean_statistics_error"] == 0
+    assert written["prior"]["plain"]["mean_statistics_error"] > 0
+    assert list(written["realisations"]) == ["noisy"]
+
+
+def test_lines_have_no_rock_report():
+    with pytest.raises(
+        ValueError, match="expected a record of berea or ketton, got 'lines'; lines have `microtutor rep"
+    ):
+        records.write_rock_report("x.json", command="", vaes={}, rock="lines", crops=2)
