@@ -141,7 +141,7 @@ def _clusters(labels: Tensor, numbers: Tensor, dtype: torch.dtype) -> Iterator[T
 def _pairs_one_by_one(labels: Tensor, numbers: Tensor, weight: Tensor | None, boundaries: Sequence[Boundary]) -> Tensor:
     """The map of the pairs within some clusters of one image, float64, by counting, over the number of all pairs."""
     shape, sides = labels.shape, np.array(labels.shape)
-    confidence = np.ones(labels.numel()) if weight is None else weight.double().flatten().cpu().numpy()
+    confidence = np.ones(labels.numel()) if weight is None else weight.cpu().double().flatten().numpy()
     flat = labels.flatten().cpu().numpy()
     order = np.argsort(flat, kind="stable")
     starts = np.asarray(np.searchsorted(flat[order], numbers.cpu().numpy()))
@@ -160,7 +160,7 @@ def _pairs_one_by_one(labels: Tensor, numbers: Tensor, weight: Tensor | None, bo
     lengths = [n - step if boundary == "open" else 0 * step + n for n, step, boundary in zip(shape, steps, boundaries)]
     pairs = torch.from_numpy(np.prod(np.stack(np.meshgrid(*lengths, indexing="ij")), 0))
     if weight is not None:
-        pairs = pairs * autocorrelation(weight.double().cpu(), boundary=boundaries, ndim=len(shape))
+        pairs = pairs * autocorrelation(weight.cpu().double(), boundary=boundaries, ndim=len(shape))
     return torch.from_numpy(total.reshape(shape)) / torch.where(pairs > 1e-12, pairs, torch.inf)
 
 

@@ -80,7 +80,8 @@ def _gradient_tensor(f: Tensor, radius: float | None, ndim: int, centred: bool) 
         raise ValueError(f"expected at least 2 spatial axes, as one has no directions, got ndim={ndim}")
     f = _zero_first(f, ndim, centred)
     most = _reach(f, ndim) - 1
-    near = _steps(f, ndim).square().sum(0).sqrt() <= (most if radius is None else min(radius, most))
+    length = _steps(f, ndim).square().sum(0).sqrt()
+    near = (length <= (most if radius is None else min(radius, most))).to(f.device)
     slopes = torch.stack([(f.roll(-1, axis) - f.roll(1, axis)) / 2 for axis in _axes(ndim)], -ndim - 1)
     slopes = torch.where(near & ~slopes.isnan(), slopes, 0).flatten(-ndim)
     return slopes @ slopes.mT

@@ -86,7 +86,7 @@ def directional_average(
     weight = None if weight is None else _zero_first(weight, ndim, centred, "weight")
     steps, reach = _steps(f, ndim), _reach(f, ndim)
     radius = _length(steps)
-    along = torch.tensordot(_units(directions, ndim).to(f.device), steps.double(), 1).abs()  # one map per direction
+    along = torch.tensordot(_units(directions, ndim), steps, 1).abs()  # one map per direction
     nearest = along >= along.amax(0) - 1e-9
     bins = torch.where(nearest & (radius <= reach), radius, -1)
     return torch.stack([_mean_over_bins(f, sector, reach + 1, ndim, weight) for sector in bins], -2)
@@ -206,8 +206,8 @@ def _zero_first(f: Tensor, ndim: int, centred: bool, name: str = "statistics") -
 
 
 def _steps(f: Tensor, ndim: int) -> Tensor:
-    """The shift of each place of a map, (ndim, H, W): 0, 1, ..., -2, -1 along each axis."""
-    each = [torch.fft.fftfreq(n, 1 / n, device=f.device).round() for n in f.shape[-ndim:]]
+    """The shift of each place of a map, (ndim, H, W), on the CPU: 0, 1, ..., -2, -1 along each axis."""
+    each = [torch.fft.fftfreq(n, 1 / n, dtype=torch.float64).round() for n in f.shape[-ndim:]]
     return torch.stack(torch.meshgrid(*each, indexing="ij"))
 
 
@@ -223,6 +223,7 @@ def _reach(f: Tensor, ndim: int) -> int:
 
 def _mean_over_bins(f: Tensor, bins: Tensor, count: int, ndim: int, weight: Tensor | None) -> Tensor:
     """Mean of f over the shifts of each bin 0 ... count - 1, (..., count); NaN does not count, nor does bin -1."""
+    bins = bins.to(f.device)
     kept, flat = bins.flatten() >= 0, f.flatten(-ndim)
     weights = torch.ones_like(f) if weight is None else weight.to(f).expand(f.shape)
     index, flat, weights = bins.flatten()[kept], flat[..., kept], weights.flatten(-ndim)[..., kept]
