@@ -134,7 +134,7 @@ class Cell:
     def rounding(self) -> Tensor:
         """r M^-1 r of a residual that is nothing but rounding, (images, 1)."""
         number = torch.finfo(self.local.dtype)
-        size = 10 * number.eps * self.local.abs().flatten(1).amax(1, keepdim=True)
+        size = 4 * number.eps * self.local.abs().flatten(1).amax(1, keepdim=True)
         return size.square() * math.prod(self.size) + number.tiny
 
     def solve(self, settings: Settings) -> tuple[Tensor, Convergence]:

@@ -15,7 +15,8 @@ def percolates(image: Tensor, *, corners: bool = True) -> Tensor:
 
     Args:
         image: phase indicator in [0, 1], shape (..., H, W); pixels of at least 0.5 belong to the phase.
-        corners: whether pixels that share only a corner are connected, as they are for `effective_conductivity`.
+        corners: whether pixels that share only a corner are connected. In `effective_conductivity` flux passes wherever
+            there is a path without corners, none where there is not even one with them, and some corners straight on.
 
     Returns:
         Bool tensor of shape (..., 2): along x, along y.

@@ -92,7 +92,7 @@ def conjugate_gradients(
     u, r = torch.zeros_like(right_side), right_side.clone()
     p = operator.precondition(r)
     rz = _dot(r, p)
-    limit = torch.maximum(rz, floor) * settings.tolerance**2
+    limit = torch.maximum(rz * settings.tolerance**2, floor)
     for step in range(settings.max_iterations + 1):
         running = rz > limit
         working = running.any(1)
@@ -109,11 +109,13 @@ def conjugate_gradients(
             working, operator = working[working], operator.of_images(working)
         taken += working
         ap = operator.apply(p)
-        length = torch.where(running, rz / _dot(p, ap), 0.0)[..., None, None, None]
+        curvature = _dot(p, ap)
+        running &= curvature > 0  # where a phase does not conduct, rounding may point to where nothing changes
+        length = torch.where(running, rz / curvature, 0.0)[..., None, None, None]
         u.addcmul_(p, length)
         r.addcmul_(ap, length, value=-1)
         z = operator.precondition(r)
-        before, rz = rz, torch.where(running, _dot(r, z), rz)
+        before, rz = rz, torch.where(running, _dot(r, z), torch.minimum(rz, limit))
         p.mul_(torch.where(running, rz / before, 0.0)[..., None, None, None]).add_(z)
     return solution, Convergence(iterations, residual)
 

@@ -12,13 +12,13 @@ def random_image(height, width, seed=0, fraction=0.5, dtype=F64):
     return (torch.rand(height, width, generator=generator) < fraction).to(dtype)
 
 
-def blobs(size, seed=0, smooth=4.0, n=1):
-    """Smooth noise above its median, (n, size, size): a material with structures of several pixels."""
+def blobs(size, seed=0, smooth=4.0, n=1, fraction=0.5):
+    """Smooth noise, the given fraction of it, (n, size, size): a material with structures of several pixels."""
     frequency = torch.fft.fftfreq(size, dtype=F64)
     filtered = torch.exp(-2 * (math.pi * smooth) ** 2 * (frequency[:, None] ** 2 + frequency**2))
     noise = torch.randn(n, size, size, generator=torch.Generator().manual_seed(seed), dtype=F64)
     field = torch.fft.ifft2(torch.fft.fft2(noise) * filtered).real
-    return (field > field.flatten(1).median(1).values[:, None, None]).double()
+    return (field > field.flatten(1).quantile(1 - fraction, dim=1)[:, None, None]).double()
 
 
 def symmetric_image(size, seed=0, dtype=F64):
