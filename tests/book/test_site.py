@@ -1,5 +1,7 @@
 """Guards of the built book. `make book` runs them on what it has just built."""
 
+import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -8,6 +10,8 @@ import pytest
 from outline import ROOT, address, branch, chapters, pages
 
 SITE = ROOT / "_build" / "html"
+WIDGETS = re.compile(r'<script type="application/vnd.jupyter.widget-state\+json">(.*?)</script>', re.DOTALL)
+SLIDERS = re.compile(r"\b(?:frame_slider|shift_sliders)\(")
 SOURCES = [ROOT / "_config.yml", ROOT / "_toc.yml", *(ROOT / "book").glob("*.*")]
 ADDED_BY_SPHINX = {"index", "genindex", "search"}
 
@@ -69,6 +73,33 @@ def test_every_image_has_alt_text(site):
     assert not {
         str(page.relative_to(SITE)): site[page].images_without_alt for page in site if site[page].images_without_alt
     }
+
+
+def test_sliders_move_without_a_kernel():
+    """Each slider of a page is linked, in the browser, to as many pictures as it has places, all with alt text."""
+    for path in chapters():
+        if not SLIDERS.search(path.read_text(encoding="utf-8")):
+            continue
+        page = (SITE / path.relative_to(ROOT).with_suffix(".html")).read_text(encoding="utf-8")
+        assert "@jupyter-widgets/html-manager" in page, f"{path.name}: nothing on the page draws its widgets"
+        models = {}
+        for state in WIDGETS.findall(page):
+            models |= json.loads(state)["state"]
+        sliders = [name for name, model in models.items() if model["model_name"] == "IntSliderModel"]
+        links = [model["state"] for model in models.values() if model["model_name"] == "LinkModel"]
+        assert sliders, f"{path.name}: no slider in the page"
+        for name in sliders:
+            moved = [models[referred(link["target"][0])] for link in links if referred(link["source"][0]) == name]
+            assert moved, f"{path.name}: a slider that moves nothing"
+            assert {len(model["state"]["children"]) for model in moved} == {models[name]["state"]["max"] + 1}
+        pictures = [m["state"]["value"] for m in models.values() if m["model_name"] == "HTMLModel"]
+        assert all(re.search(r'<img alt="[^"]', picture) for picture in pictures if "<img" in picture)
+        assert not any(model["model_name"] == "ImageModel" for model in models.values())  # those have no alt text
+
+
+def referred(reference: str) -> str:
+    """The widget that another names in its state."""
+    return reference.removeprefix("IPY_MODEL_")
 
 
 def test_no_chapter_failed():
