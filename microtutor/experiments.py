@@ -21,7 +21,7 @@ from microtutor.training import PRESETS, TrainingConfig, read_log, train
 PLAIN = {"gauge": "none", "warm_up": 0.0}
 FULL = PRESETS["classroom"].replace(steps=1500, validate_every=500, checkpoint_every=1500)
 BASE = FULL.replace(steps=800, validate_every=400)
-LARGE = PRESETS["laptop"].replace(steps=1500, validate_every=500, checkpoint_every=1500)
+LARGE = PRESETS["laptop"].replace(steps=1000, validate_every=500, checkpoint_every=1000)
 
 EXPERIMENTS: dict[str, dict[str, dict[str, Any]]] = {
     # the knobs: alpha over five decades, beta over four, the bottleneck
