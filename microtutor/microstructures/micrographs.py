@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -59,13 +60,13 @@ def load_li2018(name: str) -> Tensor:
     return one_hot(np.load(fetch(f"li2018/{name}_resized.npy"), allow_pickle=False))
 
 
-def one_hot(labels: np.ndarray) -> Tensor:
-    """Labels 0, 1, ... of any shape as one channel each, float32 in {0, 1}, (phases, ...)."""
-    phases = np.arange(labels.max() + 1).reshape(-1, *[1] * labels.ndim)
-    return torch.from_numpy(labels == phases).float()
+def one_hot(labels: np.ndarray, phases: int | None = None) -> Tensor:
+    """Labels 0, 1, ... of any shape, one channel each, float32 in {0, 1}, (phases, ...); unless told, up to the highest."""
+    channels = np.arange(labels.max() + 1 if phases is None else phases).reshape(-1, *[1] * labels.ndim)
+    return torch.from_numpy(labels == channels).float()
 
 
-def load_superalloy(image: str | int = 0, *, phases: int = 3) -> Tensor:
+def load_superalloy(image: str | int | os.PathLike = 0, *, phases: int = 3) -> Tensor:
     """An expert's segmentation of a nickel-base superalloy: matrix, secondary and tertiary precipitates.
 
     The precipitates are gamma prime: the secondary ones take about half of the area, the tertiary ones, much finer, 1
@@ -73,23 +74,29 @@ def load_superalloy(image: str | int = 0, *, phases: int = 3) -> Tensor:
 
     Args:
         image: a name in SUPERALLOY, such as spot2_0d_0, or its number there, 0-17. Those with grey values come first.
+            Or the file of a mask of your own, such as "mask.png", in the expert's colours: secondary precipitates
+            pure blue, tertiary ones pure red, all else matrix.
         phases: 3; or 2, which takes secondary and tertiary precipitates together.
 
     Returns:
-        float32 in {0, 1}, shape (phases, 512, 512): matrix, (secondary, tertiary) precipitates.
+        float32 in {0, 1}, shape (phases, 512, 512) or as the file: matrix, (secondary, tertiary) precipitates.
 
     Raises:
-        ValueError, FileNotFoundError: no such image or number of phases, or as `fetch`.
+        ValueError, FileNotFoundError: no such image or number of phases, a file that is no colour image, or as `fetch`.
 
     Source: Stuckner, Harder & Smith, npj Computational Materials 8, 200 (2022); MIT. See DATASETS["superalloy"] for
     the citation.
     """
     if phases not in (2, 3):
         raise ValueError(f"expected phases to be 2 or 3, got {phases!r}")
-    red, green, blue, _ = _read_colours(f"{_superalloy_name(image, SUPERALLOY)}_mask.tif")
+    if isinstance(image, os.PathLike) or (isinstance(image, str) and Path(image).suffix):
+        path = Path(image)
+    else:
+        path = fetch(f"superalloy/{_superalloy_name(image, SUPERALLOY)}_mask.tif")
+    red, green, blue = _read_colours(path)
     secondary = (red == 0) & (green == 0) & (blue == 255)  # the expert's colours; the matrix is left grey
     tertiary = (red == 255) & (green == 0) & (blue == 0)
-    return one_hot(secondary + (2 if phases == 3 else 1) * tertiary)
+    return one_hot(secondary + (2 if phases == 3 else 1) * tertiary, phases)
 
 
 def load_superalloy_grey(image: str | int = 0) -> Tensor:
@@ -108,7 +115,8 @@ def load_superalloy_grey(image: str | int = 0) -> Tensor:
 
     Source: as `load_superalloy`.
     """
-    red, _, _ = _read_colours(f"{_superalloy_name(image, SUPERALLOY_GREY)}.tif")  # all three channels are equal
+    path = fetch(f"superalloy/{_superalloy_name(image, SUPERALLOY_GREY)}.tif")
+    red, _, _ = _read_colours(path)  # all three channels are equal
     return torch.from_numpy(red.astype(np.float32))
 
 
@@ -143,9 +151,16 @@ def _superalloy_name(image: str | int, names: tuple[str, ...]) -> str:
     raise ValueError(f"expected one of {', '.join(names)} or its number, got {image!r}")
 
 
-def _read_colours(name: str) -> np.ndarray:
-    """The channels of a colour image of the superalloy, (channels, height, width)."""
+def _read_colours(path: Path) -> np.ndarray:
+    """Red, green and blue of a colour image, (3, height, width)."""
     from PIL import Image
 
-    with Image.open(fetch(f"superalloy/{name}")) as image:
-        return np.moveaxis(np.asarray(image), -1, 0)
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}")
+    try:
+        with Image.open(path) as image:
+            if image.mode not in ("RGB", "RGBA"):
+                raise ValueError(f"expected red, green and blue in {path.name}, got mode {image.mode}")
+            return np.moveaxis(np.asarray(image)[..., :3], -1, 0)
+    except OSError as error:
+        raise ValueError(f"{path.name} is no image that can be read") from error

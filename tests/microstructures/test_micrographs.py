@@ -85,6 +85,29 @@ def test_superalloy(name):
     assert torch.equal(two[0], phases[0])
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_mask_of_your_own(tmp_path, mode):
+    colours = np.array([[[0, 0, 255], [255, 0, 0], [90, 90, 90]], [[0, 0, 254], [255, 255, 255], [0, 0, 0]]], np.uint8)
+    Image.fromarray(colours).convert(mode).save(tmp_path / "mask.png")
+    for path in (tmp_path / "mask.png", str(tmp_path / "mask.png")):
+        assert load_superalloy(path).argmax(0).tolist() == [[1, 2, 0], [0, 0, 0]]
+        assert load_superalloy(path, phases=2)[1].tolist() == [[1, 1, 0], [0, 0, 0]]
+    Image.new(mode, (4, 3)).save(tmp_path / "empty.png")
+    for phases in (2, 3):
+        assert load_superalloy(tmp_path / "empty.png", phases=phases).mean((1, 2)).tolist() == [1, 0, 0][:phases]
+
+
+def test_files_that_are_no_mask(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no file .*mask.tif"):
+        load_superalloy(tmp_path / "mask.tif")
+    Image.new("L", (3, 3)).save(tmp_path / "grey.png")
+    with pytest.raises(ValueError, match=r"expected red, green and blue in grey.png, got mode L"):
+        load_superalloy(tmp_path / "grey.png")
+    (tmp_path / "text.png").write_text("text")
+    with pytest.raises(ValueError, match=r"text.png is no image that can be read"):
+        load_superalloy(tmp_path / "text.png")
+
+
 @pytest.mark.parametrize("name", SUPERALLOY_GREY)
 def test_the_experts_precipitates_are_darker_than_the_matrix(name):
     needs(f"superalloy/{name}.tif", f"superalloy/{name}_mask.tif")
