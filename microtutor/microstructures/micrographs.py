@@ -61,7 +61,7 @@ def load_li2018(name: str) -> Tensor:
 
 
 def one_hot(labels: np.ndarray, phases: int | None = None) -> Tensor:
-    """Labels 0, 1, ... of any shape, one channel each, float32 in {0, 1}, (phases, ...); unless told, up to the highest."""
+    """Labels 0, 1, ... of any shape as channels, float32 in {0, 1}, (phases, ...); up to the highest unless told."""
     channels = np.arange(labels.max() + 1 if phases is None else phases).reshape(-1, *[1] * labels.ndim)
     return torch.from_numpy(labels == channels).float()
 
