@@ -233,8 +233,8 @@ def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
 class WeightedLoss:
     """What a VAE is trained on: alpha * statistics + amplitude * amplitudes + data * pixels + beta * KL, per image.
 
-    If its decoder takes noise, also diversity * max(0, twin_likeness - likeness), for two images decoded from the same
-    latent vector.
+    If its decoder takes noise, also diversity * max(0, log((1 - likeness) / (1 - twin_likeness))), for two images
+    decoded from the same latent vector.
 
     Attributes:
         alpha: weight of the squared statistics difference, summed over all shifts.
@@ -293,7 +293,9 @@ class WeightedLoss:
         if self.diversity:
             alike = twin_likeness(*made.chunk(2))
             terms["likeness"] = alike.mean()
-            total = total + self.diversity * (alike - self.likeness).relu().mean()
+            # The logarithm, because likeness alone is flat where two images are equal: from there nothing would part them.
+            alike = ((1 - self.likeness) / ((1 - alike).clamp_min(0) + 1e-4)).log()
+            total = total + self.diversity * alike.relu().mean()
         return total, {name: value.detach() for name, value in terms.items()}
 
 

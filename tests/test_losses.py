@@ -310,11 +310,29 @@ def test_gradcheck_of_twin_likeness():
 
 def test_diversity_costs_only_what_is_above_the_ceiling():
     made = noise(4, 1, 6, 6, seed=3)
-    made[2:] = torch.stack([made[0].roll(2, -1), noise(1, 6, 6, seed=4)])  # the first pair are twins
+    made[2:] = torch.stack(
+        [0.8 * made[0].roll(2, -1) + 0.2 * made[1], noise(1, 6, 6, seed=4)]
+    )  # first pair: near twins
     alike = losses.twin_likeness(made[:2], made[2:])
     output = SimpleNamespace(reconstruction=made, mean=torch.zeros(2, 3), log_variance=torch.zeros(2, 3))
     weights = {"alpha": 0.0, "beta": 1.0, "diversity": 10.0}
     total, terms = WeightedLoss(**weights, likeness=0.9)(output, made)
-    assert_close(total, 10.0 * (alike[0, 0] - 0.9) / 2)
+    assert alike[1, 0] < 0.9
+    assert_close(total, 10.0 * torch.log(0.1 / (1 - alike[0, 0] + 1e-4)) / 2)
     assert_close(terms["likeness"], alike.mean())
-    assert WeightedLoss(**weights, likeness=1.0)(output, made)[0] < 1e-6
+    assert WeightedLoss(**weights, likeness=float(alike.max()) + 1e-4)(output, made)[0] == 0
+
+
+def test_diversity_parts_images_that_are_nearly_equal():
+    """Likeness has its maximum there, so its slope is small; that of the term is the larger, the nearer they are."""
+    slopes = {}
+    for apart in (1e-1, 1e-2):
+        made = noise(1, 1, 6, 6, seed=3).repeat(2, 1, 1, 1)
+        made[1] = made[1] + apart * noise(1, 6, 6, seed=4)
+        made = made.requires_grad_()
+        output = SimpleNamespace(reconstruction=made, mean=torch.zeros(1, 3), log_variance=torch.zeros(1, 3))
+        loss = WeightedLoss(alpha=0.0, beta=0.0, diversity=1.0)(output, made.detach())[0]
+        of_loss = torch.autograd.grad(loss, made)[0].norm()
+        of_likeness = torch.autograd.grad(losses.twin_likeness(made[0], made[1]).sum(), made)[0].norm()
+        slopes[apart] = of_loss, of_likeness
+    assert slopes[1e-2][0] > slopes[1e-1][0] > slopes[1e-1][1] > slopes[1e-2][1]

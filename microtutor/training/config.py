@@ -45,8 +45,8 @@ class TrainingConfig:
         loss: "statistics", or "data" for the plain VAE that compares pixels.
         alpha, amplitude, beta, data: weights of statistics, spectral amplitudes, KL divergence and pixels.
         diversity, likeness: only if noise_dim is above 0. Each latent vector is decoded twice, with two draws of noise;
-            both images are held to the target, and likeness above this ceiling costs this weight (it rises with the
-            statistics loss). Without it the decoder learns to ignore its noise. See `twin_likeness`.
+            both images are held to the target, and likeness above this ceiling costs something (see `WeightedLoss`).
+            Its weight rises with the statistics loss. Without it the decoder learns to ignore its noise.
         warm_up: share of the steps over which data space fades into statistics space; 0 for none.
         final_data_share: how much of data space stays after that; 0 for none, as in the default recipe.
         soft_indicator: width of the paper's soft phase indicator; None compares the images as they are.

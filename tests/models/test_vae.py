@@ -172,9 +172,78 @@ def test_reconstruct_on_a_gpu():
     torch.testing.assert_close(made, tiny().reconstruct(x), rtol=0, atol=1e-2)
 
 
+# --- a decoder that takes noise ---------------------------------------------------------------------------------------
+def test_noise_stands_beside_the_latents():
+    network = tiny(noise_dim=2)
+    z, e = torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(1))
+    made = network.decode(z[:, :3], e[:, :2])
+    assert torch.equal(made, network.decoder(torch.cat([z[:, :3], e[:, :2]], 1)))
+    assert torch.equal(network.decode(z[:, :3]), network.decode(z[:, :3], torch.zeros(4, 2)))
+    assert not torch.equal(made, network.decode(z[:, :3]))
+    assert tiny(noise_dim=2, decoder="paper").decode(z[:, :3], e[:, :2]).shape == made.shape
+
+
+def test_forward_decodes_each_latent_vector_as_often_as_there_is_noise():
+    network, x = tiny(noise_dim=2), images(3)
+    noise, e = torch.randn(3, 3), torch.randn(6, 2)
+    out = network(x, noise, e)
+    z = out.mean + noise * (0.5 * out.log_variance).exp()
+    assert out.mean.shape == (3, 3)
+    torch.testing.assert_close(out.reconstruction, torch.cat([network.decode(z, e[:3]), network.decode(z, e[3:])]))
+    assert torch.equal(network(x).reconstruction, network.decode(out.mean))  # in evaluation mode without noise
+    assert not torch.equal(network.train()(x, noise).reconstruction, network(x, noise).reconstruction)
+    with pytest.raises(ValueError, match=r"expected noise of shape \(3, 2\), got"):
+        network(x, noise, e[:4])
+
+
+def test_reconstruct_is_without_noise():
+    network, x = tiny(noise_dim=2), images()
+    torch.testing.assert_close(network.reconstruct(x), network.decode(network.encode(canonical_form(x))[0]))
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 64])
+def test_realisations(batch_size):
+    network, x = tiny(noise_dim=2), images(3)
+    made = network.realisations(x, n=5, seed=1, batch_size=batch_size)
+    assert made.shape == (3, 5, 1, 32, 32)
+    assert not made.requires_grad
+    torch.testing.assert_close(made, network.realisations(x.roll(4, -1), n=5, seed=1))  # a twin has the same
+    torch.testing.assert_close(made[1:2], network.realisations(x[1:2], n=5, seed=1))  # whatever else is in the batch
+    assert len({m.numpy().tobytes() for m in made[0]}) == 5
+    assert not torch.allclose(made, network.realisations(x, n=5, seed=2))
+
+
+def test_without_noise_there_is_one_image():
+    with pytest.raises(ValueError, match="expected a decoder that takes noise, got one with noise_dim=0"):
+        tiny().realisations(images())
+    with pytest.raises(ValueError, match=r"expected noise of shape \(4, 0\), got a tensor of shape \(4, 1\)"):
+        tiny().decode(torch.zeros(4, 3), torch.zeros(4, 1))
+
+
+@pytest.mark.parametrize("value", [2.0, torch.zeros(4, 3), torch.zeros(3, 2)])
+def test_bad_noise(value):
+    network = tiny(noise_dim=2)
+    with pytest.raises(ValueError, match=r"expected noise of shape \(4, 2\), got"):
+        network.decode(torch.zeros(4, 3), value)
+
+
+def test_weights_from_before_there_was_noise_are_loaded(tmp_path):
+    tiny().save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["noise_dim"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert VAE.from_pretrained(tmp_path).noise_dim == 0
+
+
 # --- on disk ----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    "changes", [{}, {"decoder": "paper", "gauge": "none"}, {"encoder": "resnet18", "frozen": True, "channels": 8}]
+    "changes",
+    [
+        {},
+        {"noise_dim": 2},
+        {"decoder": "paper", "gauge": "none"},
+        {"encoder": "resnet18", "frozen": True, "channels": 8},
+    ],
 )
 def test_round_trip(tmp_path, changes):
     network = tiny(**changes)
@@ -238,7 +307,9 @@ def test_damaged_files(folder, name, content):
         VAE.from_pretrained(folder)
 
 
-@pytest.mark.parametrize("changes", [{"channels": 8}, {"latent_dim": 4}, {"decoder": "paper"}, {"encoder": "resnet18"}])
+@pytest.mark.parametrize(
+    "changes", [{"channels": 8}, {"latent_dim": 4}, {"decoder": "paper"}, {"encoder": "resnet18"}, {"noise_dim": 1}]
+)
 def test_weights_of_another_architecture(folder, changes):
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | changes))
