@@ -293,7 +293,7 @@ class WeightedLoss:
         if self.diversity:
             alike = twin_likeness(*made.chunk(2))
             terms["likeness"] = alike.mean()
-            # The logarithm, because likeness alone is flat where two images are equal: from there nothing would part them.
+            # The logarithm, because likeness alone is flat where two images are equal: nothing would part them.
             alike = ((1 - self.likeness) / ((1 - alike).clamp_min(0) + 1e-4)).log()
             total = total + self.diversity * alike.relu().mean()
         return total, {name: value.detach() for name, value in terms.items()}
