@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+import math
+import mmap
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.fft import ifft, irfft, rfftn
+from torch.fft import fft, rfft, rfftn
 from tqdm import tqdm
 
 from microtutor.checks import check_count
-from microtutor.statistics.correlations import Boundary, _boundaries, _fast_length, _pair_counts
+from microtutor.statistics.correlations import (
+    Boundary,
+    _both_halves,
+    _boundaries,
+    _fast_length,
+    _pair_counts,
+    _parts,
+    _power,
+)
 
-TOGETHER = 8  # blocks added up in float32, before their sum goes to the total in float64: that takes longer
-Pads = tuple[tuple[int, int], ...]  # zeros before and after, along each axis
+POINTS = 480**3  # of a block with its border and padding, unless told: about a gigabyte
+Interval = tuple[int, int, int]  # first pixel, the one after the last, and +1 or -1
+Kind = tuple[list[tuple[Interval, ...]], tuple[int, ...]]  # boxes, and the lengths to which they are padded
 
 
 def autocorrelation_of_blocks(
@@ -26,15 +37,16 @@ def autocorrelation_of_blocks(
     phase: float | None = None,
     mask: Any = None,
     boundary: Boundary | Sequence[Boundary] = "open",
-    block: int = 256,
+    block: int | None = None,
     progress: bool = False,
 ) -> Tensor:
     """Two-point autocorrelation of an array that need not fit into memory, exact for shifts up to max_shift.
 
-    The array is read in blocks with a border of max_shift; the products of all blocks are added up in float64 and
-    divided by the number of pairs. A numpy memory map, a zarr or HDF5 array, or whatever else has a shape and slices,
-    is read one block after the other. Of a dask array each block is a task, on whatever scheduler or cluster is in
-    charge, and only windows of 2 * max_shift + 1 travel.
+    The array is read in blocks that reach over into the next by max_shift; what two blocks share is subtracted again.
+    The power spectra of all blocks are added up in float64, and the sums divided by the number of pairs. A numpy
+    memory map, a zarr or HDF5 array, or whatever else has a shape and slices, is read one block after the other. Of a
+    dask array each block is a task, on whatever scheduler or cluster is in charge, and only windows of
+    2 * max_shift + 1 travel.
 
     Args:
         array: shape (H, W), (D, H, W) or (n,); values in [0, 1], or labels if `phase` is given.
@@ -42,7 +54,8 @@ def autocorrelation_of_blocks(
         phase: the label of the phase of interest.
         mask: confidence in each pixel, in [0, 1], an array of the same shape and kind; as for `autocorrelation`.
         boundary: as for `autocorrelation`, but "open" unless told.
-        block: side of a block in pixels, best several times max_shift; a block of a volume takes block^3 * 40 bytes.
+        block: side of a block in pixels, best many times max_shift. A block of n pixels with its border takes about
+            10 n bytes; unless told, a gigabyte.
         progress: show a progress bar (dask has its own).
 
     Returns:
@@ -63,43 +76,54 @@ def autocorrelation_of_blocks(
     if mask is not None and tuple(mask.shape) != tuple(shape):
         raise ValueError(f"expected the mask with shape {tuple(shape)}, got {tuple(mask.shape)}")
     boundaries = _boundaries(boundary, len(shape))
-    side = tuple(min(check_count(block, name="block"), n) for n in shape)
-    borders = (reach, *[2 * reach] * (len(side) - 1))  # the first axis has one at its end only, as f is even
-    lengths = tuple(_fast_length(n + border) for n, border in zip(side, borders, strict=True))
-    blocks = [_with_border(shape, corner, side, boundaries, reach) for corner in _corners(shape, side)]
+    side = max(1, int(POINTS ** (1 / len(shape))) - 2 * reach) if block is None else check_count(block, name="block")
+    axes = [_intervals(n, side, reach, along) for n, along in zip(shape, boundaries, strict=True)]
+    # Boxes of one kind have one size to transform: with as many zeros as keep both ends apart, or none on a circle.
+    kinds = [
+        (
+            list(itertools.product(*pieces)),
+            tuple(
+                n if len(all_of) == 1 and how == "periodic" else _fast_length(max(reach, *map(_width, some)) + reach)
+                for some, all_of, n, how in zip(pieces, axes, shape, boundaries, strict=True)
+            ),
+        )
+        for pieces in itertools.product(*map(_by_sign, axes))
+    ]
+    add_up = _by_tasks if hasattr(array, "dask") else _one_by_one
+    products = add_up(array, mask, phase, kinds, reach, progress)
+    return torch.fft.fftshift(products[0] / _pairs(products, shape, boundaries, reach))
 
-    def none(dtype: torch.dtype) -> Tensor:
-        return torch.zeros(1 if mask is None else 2, *lengths[:-1], lengths[-1] // 2 + 1, dtype=dtype)
 
-    def add(total: Tensor, values: np.ndarray, weights: np.ndarray | None, pads: Pads) -> Tensor:
-        m = _indicator(values, phase)
-        fields = [m] if weights is None else [m * _indicator(weights, None), _indicator(weights, None)]
-        for products, field in zip(total, fields, strict=True):
-            _add_products(products, field, pads, reach, lengths)
-        return total
+def _one_by_one(array: Any, mask: Any, phase: float | None, kinds: list[Kind], reach: int, progress: bool) -> Tensor:
+    products = torch.zeros((), dtype=torch.float64)
+    with tqdm(total=sum(len(boxes) for boxes, _ in kinds), unit="block", disable=not progress) as bar:
+        for boxes, lengths in kinds:
+            total = _no_power(mask, lengths, torch.float64)
+            for box in boxes:
+                _add_power(total, phase, _read(array, box, np.concatenate), _read(mask, box, np.concatenate), lengths)
+                _let_go(array, mask)
+                bar.update()
+            products = products + _sign(boxes[0]) * _window(total, lengths, reach)
+    return products
 
-    if hasattr(array, "dask"):
-        import dask.array
-        from dask.base import compute
-        from dask.delayed import delayed
 
-        @delayed
-        def window(values: np.ndarray, weights: np.ndarray | None, pads: Pads) -> Tensor:
-            return _window(add(none(torch.complex64), values, weights, pads), reach, lengths).double()
+def _by_tasks(array: Any, mask: Any, phase: float | None, kinds: list[Kind], reach: int, _: bool) -> Tensor:
+    from dask.array import concatenate
+    from dask.base import compute
+    from dask.delayed import delayed
 
-        join = dask.array.concatenate
-        tasks = [window(_read(array, at, join), _read(mask, at, join), pads) for at, pads in blocks]
-        products = sum(compute(*tasks), start=torch.zeros(()))
-    else:
-        total, few = none(torch.complex128), none(torch.complex64)
-        for count, (at, pads) in enumerate(tqdm(blocks, unit="block", disable=not progress), 1):
-            add(few, _read(array, at, np.concatenate), _read(mask, at, np.concatenate), pads)
-            if count % TOGETHER == 0 or count == len(blocks):
-                total += few
-                few.zero_()
-        products = _window(total, reach, lengths)
-    half = products[0] / _pairs(products, shape, boundaries, reach)
-    return torch.cat([half[1:].flip(tuple(range(half.ndim))), half])
+    @delayed
+    def window(values: np.ndarray, weights: np.ndarray | None, lengths: tuple[int, ...], sign: int) -> Tensor:
+        total = _no_power(weights, lengths, torch.float32)
+        _add_power(total, phase, values, weights, lengths)
+        return sign * _window(total, lengths, reach).double()
+
+    tasks = [
+        window(_read(array, box, concatenate), _read(mask, box, concatenate), lengths, _sign(box))
+        for boxes, lengths in kinds
+        for box in boxes
+    ]
+    return sum(compute(*tasks), start=torch.zeros((), dtype=torch.float64))
 
 
 def _pairs(products: Tensor, shape: torch.Size, boundaries: Sequence[Boundary], reach: int) -> Tensor:
@@ -107,65 +131,97 @@ def _pairs(products: Tensor, shape: torch.Size, boundaries: Sequence[Boundary], 
     if len(products) == 2:
         least = 1e3 * torch.finfo(torch.float32).eps * products[1].max()  # below is nothing but rounding
         return torch.where(products[1] > least, products[1], torch.nan)
-    counts = _pair_counts(shape, tuple(boundaries), ((-reach, reach),) * len(shape), products)
-    return torch.fft.fftshift(counts)[reach:] if counts.ndim else counts
+    return _pair_counts(shape, tuple(boundaries), ((-reach, reach),) * len(shape), products)
 
 
-def _corners(shape: Sequence[int], side: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    """The first pixel of each block."""
-    return itertools.product(*(range(0, n, step) for n, step in zip(shape, side, strict=True)))
+def _intervals(n: int, side: int, reach: int, boundary: Boundary) -> list[Interval]:
+    """Pieces of an axis, with signs, such that two pixels at most `reach` apart lie together in just one piece, in sum.
+
+    Each block reaches over into the next, and what two blocks share is taken off again.
+    """
+    count = math.ceil(n / side)
+    side = math.ceil(n / count)  # blocks of one size, as far as possible
+    if count == 1 or (boundary == "periodic" and side + reach > n):
+        return [(0, n, 1)]
+    end = n if boundary == "open" else n + reach
+    ends = [min(first + side, n) for first in range(0, n, side)]
+    blocks = [(first, min(last + reach, end), 1) for first, last in zip(range(0, n, side), ends, strict=True)]
+    shared = [(last, min(last + reach, end), -1) for last in ends if reach and (last < n or boundary == "periodic")]
+    return blocks + shared
 
 
-def _with_border(
-    shape: Sequence[int], corner: Sequence[int], side: Sequence[int], boundaries: Sequence[Boundary], reach: int
-) -> tuple[list[list[slice]], Pads]:
-    """What to read for a block and its border: pieces along each axis, and the zeros that complete them."""
-    pieces, pads = [], []
-    for axis, (n, first, step, boundary) in enumerate(zip(shape, corner, side, boundaries, strict=True)):
-        last = min(first + step, n)
-        begin, end = first - (reach if axis else 0), last + reach
-        if boundary == "open":
-            pieces.append([slice(max(begin, 0), min(end, n))])
-            pads.append((max(-begin, 0), max(end - n, 0)))
-        else:
-            cuts = [begin, *(k for k in (0, n) if begin < k < end), end]
-            pieces.append([slice(i % n, (j - 1) % n + 1) for i, j in itertools.pairwise(cuts)])
-            pads.append((0, 0))
-    return pieces, tuple(pads)
+def _by_sign(along: list[Interval]) -> list[list[Interval]]:
+    return [kind for sign in (1, -1) if (kind := [piece for piece in along if piece[2] == sign])]
 
 
-def _read(array: Any, pieces: list[list[slice]], concatenate: Callable, chosen: tuple[slice, ...] = ()) -> Any:
-    """The pieces of the array, put together along every axis; of no array, none."""
+def _width(interval: Interval) -> int:
+    return interval[1] - interval[0]
+
+
+def _sign(box: Sequence[Interval]) -> int:
+    return math.prod(sign for _, _, sign in box)
+
+
+def _read(array: Any, box: Sequence[Interval], concatenate: Callable, chosen: tuple[slice, ...] = ()) -> Any:
+    """A box of the array, put together where it goes on at the other end; of no array, none."""
     axis = len(chosen)
     if array is None:
         return None
-    if axis == len(pieces):
+    if axis == len(box):
         return array[chosen]
-    return concatenate([_read(array, pieces, concatenate, (*chosen, piece)) for piece in pieces[axis]], axis=axis)
+    (first, last, _), n = box[axis], int(array.shape[axis])
+    pieces = [
+        slice(max(first - start, 0), min(last - start, n)) for start in (0, n) if first - start < n < last - start + n
+    ]
+    parts = [_read(array, box, concatenate, (*chosen, piece)) for piece in pieces]
+    return parts[0] if len(parts) == 1 else concatenate(parts, axis=axis)
+
+
+def _let_go(*arrays: Any) -> None:
+    """Hand pages of memory maps that were read back to the system: they would count as memory in use."""
+    for array in arrays:
+        if isinstance(array, np.memmap) and array.mode in ("r", "r+") and hasattr(mmap, "MADV_DONTNEED"):
+            array._mmap.madvise(mmap.MADV_DONTNEED)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _no_power(mask: Any, lengths: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """One power spectrum to add to, or with a mask two."""
+    return torch.zeros(1 if mask is None else 2, *lengths[:-1], lengths[-1] // 2 + 1, dtype=dtype)
+
+
+def _add_power(total: Tensor, phase: float | None, values: Any, weights: Any, lengths: tuple[int, ...]) -> None:
+    """Add |rfftn|^2 of a box, padded with zeros; in parts that stay in a processor's cache, as in `autocorrelation`."""
+    values, weights = np.asarray(values), None if weights is None else np.asarray(weights)
+    if len(lengths) == 1:
+        values, weights, lengths = values[None], None if weights is None else weights[None], (1, *lengths)
+    first, *others = lengths
+    total = total.view(len(total), first, -1)
+    columns = torch.empty(len(total), len(values), total.shape[-1], dtype=torch.complex64)
+    for part in _parts(len(values), math.prod(others), columns):
+        m = _indicator(values[part], phase)
+        weight = None if weights is None else _indicator(weights[part], None)
+        fields = m[None] if weight is None else torch.stack([m * weight, weight])
+        columns[:, part] = rfftn(fields, s=others, dim=tuple(range(2, fields.ndim))).flatten(2)
+    for part in _parts(columns.shape[-1], len(total) * first, columns):
+        total[..., part] += _power(fft(columns[..., part], n=first, dim=1))
 
 
 def _indicator(values: np.ndarray, phase: float | None) -> Tensor:
     values = np.asarray(values)
-    m = torch.from_numpy(np.ascontiguousarray(values if phase is None else values == phase, dtype=np.float32))
-    if phase is None and not bool(((m >= 0) & (m <= 1)).all()):
+    if phase is None and not (values.min() >= 0 and values.max() <= 1):
         raise ValueError(
-            f"expected values in [0, 1], got values in [{m.min():.4g}, {m.max():.4g}]; "
+            f"expected values in [0, 1], got values in [{values.min():.4g}, {values.max():.4g}]; "
             "name the label of the phase of interest with phase=..."
         )
-    return m
+    return torch.from_numpy(np.ascontiguousarray(values if phase is None else values == phase, dtype=np.float32))
 
 
-def _add_products(total: Tensor, m: Tensor, pads: Pads, reach: int, lengths: tuple[int, ...]) -> None:
-    """Add the transform of sum_x m(x) m(x + r) over the pixels x of a block, given with its border; r = 0 at index 0
-    along the first axis, at index reach along the others."""
-    m = torch.nn.functional.pad(m, [zeros for pad in reversed(pads) for zeros in pad])
-    block = m[(slice(m.shape[0] - reach), *(slice(reach, n - reach) for n in m.shape[1:]))]
-    total.addcmul_(rfftn(block, s=lengths).conj(), rfftn(m, s=lengths))
-
-
-def _window(spectra: Tensor, reach: int, lengths: tuple[int, ...]) -> Tensor:
-    """The sums for r = 0 ... reach along the first axis, -reach ... reach along the others."""
-    ndim = len(lengths)
-    for axis in range(-ndim, -1):
-        spectra = ifft(spectra, dim=axis).narrow(axis, 0, reach + 1 if axis == -ndim else 2 * reach + 1)
-    return irfft(spectra, n=lengths[-1]).narrow(-1, 0, 2 * reach + 1 if ndim > 1 else reach + 1)
+def _window(power: Tensor, lengths: tuple[int, ...], reach: int) -> Tensor:
+    """The sums for shifts 0 ... reach, -reach ... -1 along each axis."""
+    f = power.new_empty(len(power), *[2 * reach + 1] * len(lengths))
+    out, within = f, ((-reach, reach),) * len(lengths)
+    if len(lengths) == 1:
+        power, out, lengths, within = power[:, None], f[:, None], (1, *lengths), ((0, 0), *within)
+    half = rfft(power.div_(math.prod(lengths)), dim=1)[:, : 1 - within[0][0]]
+    _both_halves(half, power.new_zeros(len(power)), lengths[1:], within, out)
+    return f
