@@ -135,12 +135,14 @@ class VAE(nn.Module, PyTorchModelHubMixin):
 
         Args:
             latents: what the encoder makes of images, or standard normal numbers for new ones.
-            noise: standard normal, (batch, noise_dim), for a decoder that takes noise; zero by default.
+            noise: standard normal, (batch, noise_dim), for a decoder that takes noise; by default one fixed draw, the
+                same for every image. (Not zero: many normal numbers are never all near zero, so the decoder has not
+                learned what to make of that.)
         """
         if not isinstance(latents, Tensor) or latents.ndim != 2 or latents.shape[1] != self.latent_dim:
             raise ValueError(f"expected latents of shape (batch, {self.latent_dim}), got {describe(latents)}")
         if noise is None:
-            noise = latents.new_zeros(len(latents), self.noise_dim)
+            noise = self._draw_noise(1, 0).to(latents).expand(len(latents), -1)
         if not isinstance(noise, Tensor) or noise.shape != (len(latents), self.noise_dim):
             raise ValueError(f"expected noise of shape ({len(latents)}, {self.noise_dim}), got {describe(noise)}")
         return self.decoder(torch.cat([latents, noise], 1) if self.noise_dim else latents)
@@ -152,7 +154,7 @@ class VAE(nn.Module, PyTorchModelHubMixin):
             images: (batch, 1, size, size) in [0, 1].
             noise: standard normal, (batch, latent_dim); by default drawn when training, zero in evaluation mode.
             decoder_noise: standard normal, (n * batch, noise_dim): decodes the same latents n times; by default once,
-                with noise drawn when training, and zero in evaluation mode.
+                with noise drawn when training, and as in `decode` in evaluation mode.
         """
         mean, log_variance = self.encode(images)
         if noise is None:
@@ -169,8 +171,8 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         """Images decoded from the latent means of `images`, in evaluation mode, without gradients.
 
         If the network was trained on canonical images, plain images are brought to canonical form first; compare the
-        result with `canonical_form(images)`, not with `images`. A decoder that takes noise gets zero, so that an image
-        has one reconstruction, whatever else is in the batch.
+        result with `canonical_form(images)`, not with `images`. A decoder that takes noise gets one fixed draw, so that
+        an image has one reconstruction, whatever else is in the batch: the first of its `realisations`.
 
         Args:
             images: (batch, 1, size, size) in [0, 1], on any device.
@@ -178,7 +180,7 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         Returns:
             (batch, 1, size, size) in [0, 1], on the device of `images`.
         """
-        return self._decode_means(images, None, batch_size)[:, 0]
+        return self._decode_means(images, self._draw_noise(1, 0), batch_size)[:, 0]
 
     @torch.no_grad()
     def realisations(self, images: Tensor, n: int = 16, *, seed: int = 0, batch_size: int = 64) -> Tensor:
@@ -202,14 +204,15 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         if not self.noise_dim:
             raise ValueError("expected a decoder that takes noise, got one with noise_dim=0: it makes one image only")
         check_count(n, name="n")
-        noise = torch.randn(n, self.noise_dim, generator=seeded_generator(seed))
-        return self._decode_means(images, noise, max(1, batch_size // n))
+        return self._decode_means(images, self._draw_noise(n, seed), max(1, batch_size // n))
 
-    def _decode_means(self, images: Tensor, noise: Tensor | None, batch_size: int) -> Tensor:
+    def _draw_noise(self, n: int, seed: int) -> Tensor:
+        return torch.randn(n, self.noise_dim, generator=seeded_generator(seed))
+
+    def _decode_means(self, images: Tensor, noise: Tensor, batch_size: int) -> Tensor:
         """Decode the latent mean of each image with each row of noise: (batch, rows, 1, size, size)."""
         self._check(check_phase(images))
         was_training, device = self.training, next(self.parameters()).device
-        noise = torch.zeros(1, self.noise_dim) if noise is None else noise
         self.eval()
         try:
             made = []

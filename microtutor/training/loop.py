@@ -215,7 +215,7 @@ class _Run:
     # --- watching it -------------------------------------------------------------------------------------------------
     @torch.no_grad()
     def validate(self) -> float:
-        """Statistics error on held-out images, reconstructed from the latent means."""
+        """Statistics error on held-out images, reconstructed from the latent means, as `VAE.reconstruct` does."""
         model: Any = self.accelerator.unwrap_model(self.model)
         model.eval()
         loss, errors = StatisticsLoss("none"), []

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from microtutor import records
+from microtutor.cli import app
 from microtutor.evaluation import (
     CROP_ROWS,
     aligned_data_error,
@@ -22,6 +24,7 @@ from microtutor.evaluation import (
 )
 from microtutor.losses import StatisticsLoss
 from microtutor.microstructures import OverlappingDiscs, RockCrops
+from microtutor.microstructures.micrographs import available
 from microtutor.models import VAE
 
 SIZE = 32
@@ -153,7 +156,7 @@ def test_twins_are_no_realisations():
     assert found["ratio"] < 1e-5
     assert found["unrelated_median_distance"] > 0.1
     error = StatisticsLoss()(crops(1).expand(3, -1, -1, -1), crops(3, seed=1)).item()
-    for name in ("statistics_error_mean", "thresholded_statistics_error_mean", "statistics_error_mean_without_noise"):
+    for name in ("statistics_error_mean", "thresholded_statistics_error_mean", "statistics_error_mean_at_zero_noise"):
         assert found[name] == pytest.approx(error, rel=1e-3)
     assert (found["targets"], found["realisations"]) == (3, 5)
 
@@ -190,7 +193,9 @@ def test_report(small_rock, tmp_path, capsys):
     assert written["prior"]["originals"]["chord_length_distance"] == 0
     assert written["prior"]["originals"]["mean_statistics_error"] == 0
     assert written["prior"]["plain"]["mean_statistics_error"] > 0
-    assert list(written["realisations"]) == ["noisy"]
+    plain, noisy = (written["realisations"][name] for name in ("plain", "noisy"))
+    assert (plain["realisations"], noisy["realisations"]) == (1, 16)
+    assert "ratio" in noisy
 
 
 def test_lines_have_no_rock_report():
@@ -198,3 +203,19 @@ def test_lines_have_no_rock_report():
         ValueError, match="expected a record of berea or ketton, got 'lines'; lines have `microtutor rep"
     ):
         records.write_rock_report("x.json", command="", vaes={}, rock="lines", crops=2)
+
+
+@pytest.mark.skipif(not available("rock/berea.zip"), reason="the scan of Berea is not in the cache folder")
+def test_the_command_measures_on_rock(tmp_path):
+    network().save_pretrained(tmp_path)
+    said = CliRunner().invoke(app, ["evaluate", str(tmp_path), "--material", "berea", "--images", "8"])
+    assert said.exit_code == 0, said.output
+    wanted = evaluate_crops(network(), RockCrops("berea", size=SIZE).sample(8).images, data_set="berea").table()
+    assert said.output.strip() == wanted
+
+
+def test_the_command_keeps_no_record_of_lines(tmp_path):
+    network().save_pretrained(tmp_path)
+    said = CliRunner().invoke(app, ["evaluate", str(tmp_path), "--images", "4", "--record", str(tmp_path / "x.json")])
+    assert said.exit_code == 2
+    assert "expected a record of berea or ketton, got 'lines'" in said.output

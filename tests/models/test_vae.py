@@ -178,8 +178,8 @@ def test_noise_stands_beside_the_latents():
     z, e = torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(1))
     made = network.decode(z[:, :3], e[:, :2])
     assert torch.equal(made, network.decoder(torch.cat([z[:, :3], e[:, :2]], 1)))
-    assert torch.equal(network.decode(z[:, :3]), network.decode(z[:, :3], torch.zeros(4, 2)))
     assert not torch.equal(made, network.decode(z[:, :3]))
+    torch.testing.assert_close(network.decode(z[:, :3])[2:], network.decode(z[2:, :3]))  # one draw for every image
     assert tiny(noise_dim=2, decoder="paper").decode(z[:, :3], e[:, :2]).shape == made.shape
 
 
@@ -190,15 +190,18 @@ def test_forward_decodes_each_latent_vector_as_often_as_there_is_noise():
     z = out.mean + noise * (0.5 * out.log_variance).exp()
     assert out.mean.shape == (3, 3)
     torch.testing.assert_close(out.reconstruction, torch.cat([network.decode(z, e[:3]), network.decode(z, e[3:])]))
-    assert torch.equal(network(x).reconstruction, network.decode(out.mean))  # in evaluation mode without noise
+    assert torch.equal(network(x).reconstruction, network.decode(out.mean))  # in evaluation mode always the same
     assert not torch.equal(network.train()(x, noise).reconstruction, network(x, noise).reconstruction)
     with pytest.raises(ValueError, match=r"expected noise of shape \(3, 2\), got"):
         network(x, noise, e[:4])
 
 
-def test_reconstruct_is_without_noise():
+def test_reconstruct_is_the_first_realisation():
     network, x = tiny(noise_dim=2), images()
-    torch.testing.assert_close(network.reconstruct(x), network.decode(network.encode(canonical_form(x))[0]))
+    made = network.reconstruct(x)
+    torch.testing.assert_close(made, network.decode(network.encode(canonical_form(x))[0]))
+    torch.testing.assert_close(made, network.realisations(x, n=1)[:, 0])
+    assert not torch.allclose(made, network.decode(network.encode(canonical_form(x))[0], torch.zeros(4, 2)))
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 64])
