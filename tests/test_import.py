@@ -56,6 +56,8 @@ ROAD = [
     "evaluation.metrics",
     "evaluation.diversity",
     "evaluation.references",
+    "evaluation.rock",
+    "evaluation.rock_report",
     "evaluation.report",
     "evaluation",
     "plotting.pictures",
