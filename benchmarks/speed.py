@@ -1,14 +1,23 @@
 """Speed of the statistics, of the statistics loss and of the generator, on one thread: python benchmarks/speed.py
 
-Contenders alternate in one process; times are medians; "plain" is what anyone would write first:
-rfftn, square, irfftn (for an open boundary on twice the size), and for the loss the squared difference, all by
-autograd, for the reconstruction and for the target. A ratio below 1 is faster than plain.
+Contenders alternate in one process; times are medians, of the clock and of the processor; "plain" is what anyone would
+write first: rfftn, square, irfftn (for an open boundary on twice the size), and for the loss the squared difference,
+all by autograd, for the reconstruction and for the target. A ratio below 1 is faster than plain.
+
+Large data and peak memory come from `large.py`, other packages from `peers.py`, each in processes of their own.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from datetime import date
+from pathlib import Path
 from statistics import median
 
 import torch
@@ -17,21 +26,29 @@ from torch.fft import irfft2, irfftn, rfft2, rfftn
 from microtutor import report_environment
 from microtutor.losses import StatisticsLoss
 from microtutor.microstructures import LineImages
+from microtutor.records import current_commit
 from microtutor.statistics import autocorrelation, canonical_form
 
 ROUNDS = 15
+MAPS = (
+    ((64, 224, 224), 2, "periodic"),
+    ((2048, 2048), 2, "periodic"),
+    ((128, 128, 128), 3, "periodic"),
+    ((64, 224, 224), 2, "open"),
+)
+Times = dict[str, tuple[float, float]]
 
 
-def compare(contenders: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Median seconds of each contender, called in turns after one call to warm up."""
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for turn in range(ROUNDS + 1):
+def compare(contenders: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> Times:
+    """Median seconds of each contender, by the clock and of the processor, called in turns after one to warm up."""
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
+    for turn in range(rounds + 1):
         for name, call in contenders.items():
-            begun = time.perf_counter()
+            begun = time.perf_counter(), time.process_time()
             call()
             if turn:
-                times[name].append(time.perf_counter() - begun)
-    return {name: median(values) for name, values in times.items()}
+                times[name].append((time.perf_counter() - begun[0], time.process_time() - begun[1]))
+    return {name: (median(w for w, _ in pairs), median(p for _, p in pairs)) for name, pairs in times.items()}
 
 
 def plain_statistics(m: torch.Tensor) -> torch.Tensor:
@@ -46,26 +63,39 @@ def plain_map(m: torch.Tensor, ndim: int, boundary: str) -> torch.Tensor:
     return irfftn(spectrum.real.square() + spectrum.imag.square(), s=size, dim=axes)
 
 
-def show(title: str, times: dict[str, float]) -> None:
-    print(f"\n{title}")
-    for name, seconds in times.items():
-        print(f"  {name:32}{1e3 * seconds:8.1f} ms   ratio {seconds / times['plain']:.2f}")
-
-
-def compare_statistics(shape: tuple[int, ...], ndim: int, boundary: str) -> None:
-    m = (torch.rand(shape, generator=torch.Generator().manual_seed(0)) < 0.1).float()
-    times = compare(
-        {
-            "plain": lambda: plain_map(m, ndim, boundary),
-            "autocorrelation": lambda: autocorrelation(m, ndim=ndim, boundary=boundary),
+def against_plain(title: str, times: Times) -> dict[str, dict[str, float]]:
+    """Print one block of the table, and return it."""
+    print(f"\n{title}", flush=True)
+    wall, processor = times["plain"]
+    rows = {}
+    for name, (by_clock, of_processor) in times.items():
+        rows[name] = {
+            "milliseconds": round(1e3 * by_clock, 2),
+            "processor milliseconds": round(1e3 * of_processor, 2),
+            "ratio": round(by_clock / wall, 3),
+            "processor ratio": round(of_processor / processor, 3),
         }
-    )
-    show(f"full map, {boundary}, {' x '.join(map(str, shape))}", times)
+        shares = f"ratio {by_clock / wall:.2f}, of processor time {of_processor / processor:.2f}"
+        print(f"  {name:32}{1e3 * by_clock:8.1f} ms   {shares}", flush=True)
+    return rows
 
 
-def main() -> None:
-    torch.set_num_threads(1)
-    report_environment()
+def maps() -> dict[str, dict]:
+    found = {}
+    for shape, ndim, boundary in MAPS:
+        m = (torch.rand(shape, generator=torch.Generator().manual_seed(0)) < 0.1).float()
+        contenders = {
+            "plain": lambda m=m, ndim=ndim, boundary=boundary: plain_map(m, ndim, boundary),
+            "autocorrelation": lambda m=m, ndim=ndim, boundary=boundary: autocorrelation(
+                m, ndim=ndim, boundary=boundary
+            ),
+        }
+        title = f"{' x '.join(map(str, shape))}, {boundary}"
+        found[title] = against_plain(f"full map, {title}", compare(contenders))
+    return found
+
+
+def losses() -> dict[str, dict]:
     target = LineImages().sample(32, seed=0).images
     start = torch.rand(target.shape, generator=torch.Generator().manual_seed(0))
     loss = StatisticsLoss()
@@ -74,27 +104,93 @@ def main() -> None:
     def with_gradient(function: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[], None]:
         return lambda: function(start.clone().requires_grad_()).backward()
 
-    times = compare(
-        {
-            "plain": with_gradient(lambda m: (plain_statistics(m) - plain_statistics(target)).square().mean()),
-            "StatisticsLoss": with_gradient(lambda m: loss(m, target)),
-            "StatisticsLoss, target cached": with_gradient(lambda m: loss(m, target_spectrum=spectrum)),
-        }
-    )
-    show(f"statistics loss, forward and backward, {tuple(target.shape)}", times)
-    for shape, ndim in (((64, 224, 224), 2), ((2048, 2048), 2), ((128, 128, 128), 3)):
-        compare_statistics(shape, ndim, "periodic")
-    compare_statistics((64, 224, 224), 2, "open")
+    contenders = {
+        "plain": with_gradient(lambda m: (plain_statistics(m) - plain_statistics(target)).square().mean()),
+        "StatisticsLoss": with_gradient(lambda m: loss(m, target)),
+        "StatisticsLoss, target cached": with_gradient(lambda m: loss(m, target_spectrum=spectrum)),
+    }
+    title = "statistics loss, forward and backward, 32 x 224 x 224"
+    return {title: against_plain(title, compare(contenders))}
 
-    print("\nimages per second")
+
+def images_per_second() -> dict[str, int]:
     lines = LineImages()
     sample = lines.sample(256, seed=0).images
     times = compare(
         {"LineImages, 224 px": lambda: lines.sample(256, seed=0), "canonical_form": lambda: canonical_form(sample)}
     )
-    for name, seconds in times.items():
-        print(f"  {name:32}{256 / seconds:8.0f}")
+    found = {name: round(256 / by_clock) for name, (by_clock, _) in times.items()}
+    print("\nimages per second")
+    for name, count in found.items():
+        print(f"  {name:32}{count:8}")
+    return found
+
+
+def precision() -> dict[str, float]:
+    """Largest difference of float32 from float64, over volume fractions and sizes odd and even."""
+    found = {"periodic": 0.0, "open, up to half the size": 0.0}
+    for size in (64, 224, 255):
+        for share in (0.1, 0.5, 0.7):
+            m = (torch.rand(4, size, size, generator=torch.Generator().manual_seed(size)) < share).double()
+            for name, boundary in zip(found, ("periodic", "open"), strict=True):
+                exact, f = autocorrelation(m, boundary=boundary), autocorrelation(m.float(), boundary=boundary)
+                found[name] = max(found[name], float((exact - f).abs().max()))
+    print("\nlargest difference of float32 from float64")
+    for name, value in found.items():
+        print(f"  {name:32}{value:10.1e}")
+    return {name: float(f"{value:.2e}") for name, value in found.items()}
+
+
+def peers(named: list[str]) -> dict[str, dict]:
+    """What `peers.py` measures with the Python of each environment, given as NAME=PYTHON."""
+    found = {}
+    for one in named:
+        name, python = one.split("=", 1)
+        script = Path(__file__).with_name("peers.py")
+        answer = subprocess.run([python, script, name], check=True, capture_output=True, text=True).stdout
+        found[name] = json.loads(answer.splitlines()[-1])
+        print(f"\n{name} {found[name]['version']}, against plain scipy.fft in float32 in the same process")
+        for title, row in found[name]["rows"].items():
+            print(f"  {title:40}{row['milliseconds']:8.1f} ms   ratio {row['ratio']:.1f}")
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Speed of the statistics beside plain FFT and other packages.")
+    parser.add_argument("--gigabytes", type=float, default=8.0, help="size of the volume on disk; 0 leaves it out")
+    parser.add_argument("--peer", action="append", default=[], metavar="NAME=PYTHON", help="see benchmarks/README.md")
+    parser.add_argument("--record", type=Path, help="JSON file to write the whole table to")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    command = " ".join(["python benchmarks/speed.py", *(f"--peer {p.split('=')[0]}=..." for p in options.peer)])
+    record: dict = {
+        "command": f"{command} --gigabytes {options.gigabytes:g} --record results/speed.json",
+        "commit": current_commit(),
+        "date": date.today().isoformat(),
+        "environment": report_environment(),
+        "processor": processor_name(),
+        "load before": round(os.getloadavg()[0], 2),
+    }
+    record |= {"loss": losses(), "maps": maps(), "precision": precision(), "images per second": images_per_second()}
+    record["peers"] = peers(options.peer)
+    if options.gigabytes:
+        import large
+
+        record["large"] = large.measure(options.gigabytes)
+        print("\nlarge data")
+        large.show(record["large"])
+    record["load after"] = round(os.getloadavg()[0], 2)
+    if options.record:
+        options.record.write_text(json.dumps(record, indent=2) + "\n")
+
+
+def processor_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return "unknown"
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
