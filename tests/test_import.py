@@ -37,6 +37,7 @@ ROAD = [
     "losses",
     "reconstruction.descent",
     "reconstruction.targets",
+    "reconstruction.flips",
     "reconstruction.search",
     "reconstruction",
     "properties.percolation",

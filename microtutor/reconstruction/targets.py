@@ -36,6 +36,10 @@ class Target:
         return replace(self, statistics=self.statistics[rows], spectrum=self.spectrum[rows])
 
     @property
+    def is_periodic(self) -> bool:
+        return set(_boundaries(self.boundary, 2)) == {"periodic"}
+
+    @property
     def fractions(self) -> Tensor:
         """Volume fraction of each phase, shape (batch, 1 or n)."""
         zero = self.statistics[..., 0, 0]
@@ -52,7 +56,7 @@ class Target:
         Args:
             images: shape (batch, H, W), or with phases (batch, n, H, W).
         """
-        if set(_boundaries(self.boundary, 2)) == {"periodic"}:
+        if self.is_periodic:
             if self.phases is None:
                 return _spectral_error(images, self.spectrum, statistics=1.0)[0]
             spectrum, pixels = rfft2(images), math.prod(images.shape[-2:])
