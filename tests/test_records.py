@@ -59,7 +59,7 @@ def test_without_git_the_commit_is_unknown(monkeypatch, failure):
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.stem)
 def test_every_result_says_how_to_repeat_it(path):
     record = read_record(path.stem)
-    assert record["command"].startswith(("microtutor ", "python benchmarks/"))
+    assert record["command"].startswith(("microtutor ", "python benchmarks/", "python tools/"))
     assert "changes" not in record["commit"]
     assert record["environment"]["torch"]
 
@@ -67,7 +67,9 @@ def test_every_result_says_how_to_repeat_it(path):
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("*.csv")), ids=lambda path: path.stem)
 def test_every_sweep_has_all_its_runs(path):
     rows, described = read_runs(path.stem), read_record(path.stem)
-    assert {(row["choice"], row["seed"]) for row in rows} == {(c, s) for c in described["changes"] for s in range(3)}
+    seeds = range(int(described["command"].partition("--seeds ")[2]))
+    assert {(row["choice"], row["seed"]) for row in rows} == {(c, s) for c in described["changes"] for s in seeds}
+    assert len(seeds) == (1 if path.stem == "full-size" else 3)
     for choice, means in described["mean over seeds"].items():
         for name, mean in means.items():
             values = [row[name] for row in rows if row["choice"] == choice]
