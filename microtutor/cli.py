@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -168,30 +168,38 @@ def reconstruct(
         float | None, typer.Option(help="grey value that separates the phases; by default Otsu's")
     ] = None,
     dark: Annotated[bool, typer.Option(help="the phase of interest is the dark one")] = False,
-    steps: Annotated[int, typer.Option(help="steps of gradient descent")] = 600,
+    boundary: Annotated[str, typer.Option(help="periodic or open")] = "periodic",
+    number: Annotated[int, typer.Option(help="images to make; with 3, twin.png becomes twin-1.png to twin-3.png")] = 1,
+    binary: Annotated[bool, typer.Option(help="black and white only")] = False,
+    steps: Annotated[int, typer.Option(help="most steps of gradient descent")] = 600,
+    tolerance: Annotated[float, typer.Option(help="statistics error at which an image is good enough")] = 1e-10,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """Make another image with the two-point statistics of a given one.
+    """Make other images with the two-point statistics of a given one.
 
-    For example: microtutor reconstruct micrograph.png --output twin.png --seed 1
+    For example: microtutor reconstruct micrograph.png --output twin.png --number 3 --binary
     """
     with plain_errors():
         from PIL import Image
 
         from microtutor.environment import find_device
         from microtutor.files import replacing
-        from microtutor.losses import StatisticsLoss
         from microtutor.microstructures import load_phase
         from microtutor.reconstruction import reconstruct as search
         from microtutor.statistics import autocorrelation
 
         m = load_phase(image, threshold=threshold, dark=dark).to(find_device(device))
-        made = search(autocorrelation(m), seed=seed, steps=steps, progress=True)
-        grey = (1 - made if dark else made).mul(255).round().byte().cpu().numpy()
-        with replacing(output) as temporary:
-            Image.fromarray(grey).save(temporary, format="PNG")
-        typer.echo(f"{output}: statistics error {float(StatisticsLoss()(made, m)):.2e}")
+        choices: dict[str, Any] = {"boundary": boundary, "steps": steps, "tolerance": tolerance, "binary": binary}
+        f = autocorrelation(m, boundary=choices["boundary"])
+        found = search(f, realisations=number, seed=seed, progress=True, **choices)
+        for i, made in enumerate(found, 1):
+            path = output.with_name(f"{output.stem}-{i}{output.suffix}") if number > 1 else output
+            grey = (1 - made if dark else made).mul(255).round().byte().cpu().numpy()
+            with replacing(path) as temporary:
+                Image.fromarray(grey).save(temporary, format="PNG")
+            error = (autocorrelation(made, boundary=choices["boundary"]) - f).square().mean()
+            typer.echo(f"{path}: statistics error {error:.2e}")
 
 
 @app.command()

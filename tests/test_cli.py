@@ -108,6 +108,19 @@ def test_reconstruct_from_a_file(picture, tmp_path):
     assert (autocorrelation(made) - autocorrelation(image.double())).square().mean() < 1e-5
 
 
+def test_reconstruct_several_in_black_and_white(picture, tmp_path):
+    path, image = picture
+    options = ["--number", 2, "--binary", "--boundary", "open", "--steps", 60, "--device", "cpu"]
+    said = run("reconstruct", path, "--dark", "--output", tmp_path / "twin.png", *options)
+    assert said.exit_code == 0, said.output
+    for i in (1, 2):
+        with Image.open(tmp_path / f"twin-{i}.png") as twin:
+            made = 1 - torch.from_numpy(np.asarray(twin) / 255)
+        assert set(made.unique().tolist()) == {0, 1}
+        assert f"twin-{i}.png: statistics error" in said.output
+        assert (made.mean() - image.double().mean()).abs() < 0.01
+
+
 def test_report_environment():
     said = run("report-environment")
     assert said.exit_code == 0
