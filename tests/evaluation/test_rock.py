@@ -219,3 +219,24 @@ def test_the_command_keeps_no_record_of_lines(tmp_path):
     said = CliRunner().invoke(app, ["evaluate", str(tmp_path), "--images", "4", "--record", str(tmp_path / "x.json")])
     assert said.exit_code == 2
     assert "expected a record of berea or ketton, got 'lines'" in said.output
+
+
+def test_what_the_chapter_says_of_the_recorded_run():
+    rock = records.read_record("rock")
+    for name in ("berea", "ketton"):
+        rows = rock["reconstruction"][name]
+        in_statistics, in_data, nearest = rows["berea"], rows["berea-data"], rows["nearest training crop"]
+        error, cut = "statistics_error_mean", "thresholded_statistics_error_mean"
+        assert in_statistics[error] < 0.7 * in_data[error]
+        assert in_statistics[cut] < 0.3 * in_data[cut]
+        own = "cut at its own fraction"
+        assert rows[f"berea, {own}"][error] < 0.25 * rows[f"berea-data, {own}"][error]
+        assert in_statistics[error] == pytest.approx(rows["PCA of the statistics, 9 numbers"][error], rel=0.05)
+        assert rows["PCA of the statistics, 32 numbers"][error] < in_statistics[error] / 3
+        assert nearest["specific_surface_difference"] < 0.15 < 0.5 < in_statistics["specific_surface_difference"]
+    many, one = rock["realisations"]["berea-noise"], rock["realisations"]["berea"]
+    assert (many["targets"], many["realisations"]) == (32, 16)
+    assert many["ratio"] >= 0.5  # diverse ...
+    assert many["statistics_error_mean"] == pytest.approx(
+        2.1 * one["statistics_error_mean"], rel=0.03
+    )  # ... at a price
