@@ -270,7 +270,11 @@ def _even_products(a: Tensor, _: Tensor, lengths: tuple[int, ...], reach: Reach,
         power = _power(fft(columns[..., part], n=first, dim=1)).div_(scale)
         if part.start == 0:
             level = _take_level(power)
-        half[..., part] = rfft(power, dim=1)[:, : 1 - low]  # the power is real and even: a forward transform will do
+        back = rfft(power, dim=1)[:, : 1 - low]  # the power is real and even: a forward transform will do
+        if back.shape == half.shape:  # a small image is in one part, and stays where it is
+            half = back
+        else:
+            half[..., part] = back
     _both_halves(half.unflatten(2, rows.shape[2:]), level, others, reach, out)
 
 
