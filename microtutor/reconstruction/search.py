@@ -16,7 +16,7 @@ from microtutor.reconstruction.flips import two_valued
 from microtutor.reconstruction.targets import Target, check_target
 from microtutor.statistics import Boundary
 
-ADAM_SHARE = 0.2  # of the steps from noise; the rest, and all from a start, are L-BFGS
+ADAM_SHARE, ADAM_MOST = 0.2, 120  # of the steps from noise; the rest, and all from a start, are L-BFGS
 ROUND = 240  # steps of L-BFGS before pixels that have come to rest at 0 or 1 are set free again
 MARGIN = 0.05  # how far from 0 and 1 pixels are at the start of a round: at 0 and 1 they would have no slope
 
@@ -56,7 +56,7 @@ def reconstruct(
             image, (batch,), differentiable; added to the relative statistics error.
         extra_weights: one weight for all extra terms or one for each.
         seed: chooses the noise; different seeds find different images.
-        steps: most steps to take, of which the first fifth is Adam's unless there is a start.
+        steps: most steps to take; without a start the first fifth, but at most 120, is Adam's.
         tolerance: an image whose statistics error is at most this is done. With extra terms none stops early.
         binary: make the images two-valued in the end: with one phase, a threshold at the wanted volume fraction, and
             with a periodic boundary then single pixels are flipped as long as that lowers the error. It ends a little
@@ -90,7 +90,7 @@ def reconstruct(
         shape = (count, *shape)
         target = target[torch.arange(len(target.statistics), device=target.statistics.device).repeat(count)]
     penalty = _penalty(extra_terms, extra_weights)
-    first = 0 if start is not None else max(1, round(ADAM_SHARE * steps))
+    first = 0 if start is not None else min(max(1, round(ADAM_SHARE * steps)), ADAM_MOST)
     with tqdm(total=steps, unit="step", disable=not progress) as bar:
         if start is None:
             angles = _descend_from_noise(target, penalty, seed, first, learning_rate, bar)
