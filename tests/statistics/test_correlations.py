@@ -88,6 +88,19 @@ def test_images_too_many_for_one_chunk(boundary, monkeypatch):
     assert_close(crossed[2, 1], cross_correlation(m[2, 1], m[4, 1], boundary=boundary))
 
 
+@pytest.mark.parametrize("chunk", [1, 20])
+@pytest.mark.parametrize("shape", [(1, 6), (6, 5), (5, 4), (4, 3, 5)])
+def test_an_image_too_large_for_one_chunk(shape, chunk, monkeypatch):
+    a = random_grey(2, *shape)
+    for boundary in itertools.product(("periodic", "open"), repeat=len(shape)):
+        for reach in (None, 0, (min(shape) - 1) // 2):
+            options = {"boundary": boundary, "ndim": len(shape), "max_shift": reach}
+            monkeypatch.setattr(correlations, "CHUNK", 10**6)
+            whole = autocorrelation(a, **options)
+            monkeypatch.setattr(correlations, "CHUNK", chunk)
+            assert_close(autocorrelation(a, **options), whole)
+
+
 @pytest.mark.parametrize("reach", [0, 1, 2])
 @pytest.mark.parametrize("boundary", ["periodic", "open", ("open", "periodic")])
 def test_a_window_is_cut_from_the_map(reach, boundary):
