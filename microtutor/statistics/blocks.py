@@ -191,7 +191,6 @@ def _no_power(mask: Any, lengths: tuple[int, ...], dtype: torch.dtype) -> Tensor
 
 def _add_power(total: Tensor, phase: float | None, values: Any, weights: Any, lengths: tuple[int, ...]) -> None:
     """Add |rfftn|^2 of a box, padded with zeros; in parts that stay in a processor's cache, as in `autocorrelation`."""
-    values, weights = np.asarray(values), None if weights is None else np.asarray(weights)
     if len(lengths) == 1:
         values, weights, lengths = values[None], None if weights is None else weights[None], (1, *lengths)
     first, *others = lengths
@@ -202,6 +201,7 @@ def _add_power(total: Tensor, phase: float | None, values: Any, weights: Any, le
         weight = None if weights is None else _indicator(weights[part], None)
         fields = m[None] if weight is None else torch.stack([m * weight, weight])
         columns[:, part] = rfftn(fields, s=others, dim=tuple(range(2, fields.ndim))).flatten(2)
+        _let_go(values, weights)
     for part in _parts(columns.shape[-1], len(total) * first, columns):
         total[..., part] += _power(fft(columns[..., part], n=first, dim=1))
 

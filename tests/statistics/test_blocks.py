@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from microtutor.statistics import autocorrelation, autocorrelation_of_blocks
+from microtutor.statistics import autocorrelation, autocorrelation_of_blocks, blocks
 
 
 def labels(*shape, seed=0):
@@ -36,6 +36,33 @@ def test_a_memory_map_is_read_block_by_block(tmp_path):
     assert isinstance(mapped, np.memmap)
     found = autocorrelation_of_blocks(mapped, 5, phase=1, block=32)
     torch.testing.assert_close(found, whole(array, 5, "open"), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["r+", "c"])
+def test_what_was_written_into_a_memory_map_stays(tmp_path, mode):
+    path = tmp_path / "image.npy"
+    np.save(path, np.zeros((40, 50), dtype=np.uint8))
+    mapped, array = np.load(path, mmap_mode=mode), labels(40, 50)
+    mapped[:] = array
+    found = autocorrelation_of_blocks(mapped, 3, phase=1, block=16, boundary="periodic")
+    torch.testing.assert_close(found, whole(array, 3, "periodic"), rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(mapped, array)
+
+
+@pytest.mark.parametrize("boundary", ["open", "periodic"])
+@pytest.mark.parametrize("reach", [0, 1, 2, 5])
+@pytest.mark.parametrize(("n", "side"), [(11, 1), (11, 2), (11, 3), (12, 4), (12, 5), (12, 7), (13, 13)])
+def test_two_pixels_lie_together_in_one_piece_in_sum(n, side, reach, boundary):
+    pieces = blocks._intervals(n, side, reach, boundary)
+    for x, shift in itertools.product(range(n), range(reach + 1)):
+        if boundary == "open" and x + shift >= n:
+            continue
+        inside = 0
+        for first, last, sign in pieces:
+            whole_circle = boundary == "periodic" and last - first == n
+            starts = [start for start in (x, x + n) if first <= start and start + shift < last]
+            inside += sign * (1 if whole_circle else len(starts))
+        assert inside == 1
 
 
 class Counted:
