@@ -132,7 +132,7 @@ def test_report_environment():
     [
         (
             ["train", "homework", "--output", "x"],
-            "expected a preset out of classroom, laptop, gpu, paper, got 'homework'",
+            "expected a preset out of classroom, laptop, gpu, rock, paper, got 'homework'",
         ),
         (["train", "classroom", "--output", "x", "--set", "stepz=3"], "expected --set name=value"),
         (["train", "classroom", "--output", "x", "--set", "steps=lots"], "expected steps as a whole number"),
