@@ -7,13 +7,12 @@ one load at a time. Every contender stops at the same residual, 1e-6 of the firs
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from statistics import median
 
 import numpy as np
 import scipy.fft
 import torch
+from speed import compare
 
 from microtutor import report_environment
 from microtutor.properties import conductivity_fields, effective_conductivity, effective_stiffness, stiffness_fields
@@ -21,7 +20,6 @@ from microtutor.properties import conductivity_fields, effective_conductivity, e
 ROUNDS = 7
 SIZE = 224
 TOLERANCE = 1e-6
-Times = dict[str, tuple[float, float]]
 
 
 def noise_above_its_median(size: int = SIZE, smooth: float = 5.0, *, n: int = 1, seed: int = 0) -> torch.Tensor:
@@ -66,18 +64,6 @@ def numpy_conductivity(k: np.ndarray, load: int) -> tuple[float, int]:
     return (k * (mean + e)).mean((1, 2))[load], iterations
 
 
-def compare(contenders: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> Times:
-    """Median seconds of each contender, of the clock and of the processor, called in turns after one to warm up."""
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
-    for turn in range(rounds + 1):
-        for name, call in contenders.items():
-            begun = time.perf_counter(), time.process_time()
-            call()
-            if turn:
-                times[name].append((time.perf_counter() - begun[0], time.process_time() - begun[1]))
-    return {name: (median(t[0] for t in rows), median(t[1] for t in rows)) for name, rows in times.items()}
-
-
 def measure_conductivity(contrast: float) -> dict[str, dict[str, float]]:
     """Milliseconds per image and load; one image, and sixteen."""
     image, batch = noise_above_its_median(), noise_above_its_median(n=16)
@@ -90,7 +76,7 @@ def measure_conductivity(contrast: float) -> dict[str, dict[str, float]]:
         "float32, one image": (2, lambda: effective_conductivity(image.float(), pair, tolerance=TOLERANCE)),
         "float32, batch of 16": (32, lambda: effective_conductivity(batch.float(), pair, tolerance=TOLERANCE)),
     }
-    times = compare({name: call for name, (_, call) in contenders.items()})
+    times = compare({name: call for name, (_, call) in contenders.items()}, ROUNDS)
     iterations = int(conductivity_fields(image, pair, tolerance=TOLERANCE).convergence.iterations)
     rows: dict[str, dict[str, float]] = {}
     print(f"\nconductivity, contrast {contrast:g}, {SIZE} x {SIZE}, per image and load; {iterations} iterations")
