@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from microtutor.checks import check_phase, check_same_shape, describe
-from microtutor.statistics import autocorrelation, cross_correlation
+from microtutor.evaluation.metrics import aligned_channel_error
+from microtutor.statistics import autocorrelation
 
 PAIRS = 32  # pairs of images aligned at a time
 
@@ -96,10 +97,4 @@ def _pairwise(images: Tensor) -> Tensor:
     flat = images.reshape(len(images), -1, *images.shape[-2:])
     first, second = torch.triu_indices(len(images), len(images), 1, device=images.device)
     pairs = zip(first.split(PAIRS), second.split(PAIRS), strict=True)
-    return torch.cat([_aligned_distance(flat[i], flat[j]) for i, j in pairs])
-
-
-def _aligned_distance(a: Tensor, b: Tensor) -> Tensor:
-    """As `aligned_data_error`, of images (pairs, channels, H, W) with one shift and inversion for all channels."""
-    overlaps = [cross_correlation(twin, b).mean(1).amax((-2, -1)) for twin in (a, a.flip((-2, -1)))]
-    return ((a.square() + b.square()).mean((1, 2, 3)) - 2 * torch.maximum(*overlaps)).clamp_min(0)
+    return torch.cat([aligned_channel_error(flat[i], flat[j]) for i, j in pairs])

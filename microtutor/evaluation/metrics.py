@@ -107,28 +107,17 @@ def evaluate_reconstructions(reconstruction: Tensor, sample: LineSample) -> Eval
     made, originals = check_phase(reconstruction, name="reconstruction").float(), check_phase(sample.images)
     check_same_shape(made, originals, ("the reconstructions", "the sample's images"))
     binary = (made > THRESHOLD).float()
-    loss = StatisticsLoss("none")
     fraction = volume_fraction(originals)[:, 0]
     if not bool((fraction > 0).all()):
         empty = int((fraction == 0).sum())
         raise ValueError(f"expected images with a volume fraction above 0, got {empty} without it; leave them out")
-    per_image = {
-        "statistics_error": _in_parts(loss, made, originals)[:, 0],
-        "thresholded_statistics_error": _in_parts(loss, binary, originals)[:, 0],
-        "data_error": _in_parts(aligned_data_error, made, originals)[:, 0],
+    per_image = errors_per_image(made, originals) | {
         "orientation_right": find_vertical(binary) == sample.vertical,
         "count_right": count_lines(binary) == sample.count,
         "volume_fraction_difference": (volume_fraction(binary)[:, 0] - fraction).abs() / fraction,
     }
-    summary = {}
-    for name in ("statistics_error", "thresholded_statistics_error"):
-        summary[f"{name}_mean"], summary[f"{name}_median"] = (
-            per_image[name].mean().item(),
-            per_image[name].median().item(),
-        )
     return Evaluation(
-        **summary,
-        data_error_mean=per_image["data_error"].mean().item(),
+        **summary_of_errors(per_image),
         orientation_accuracy=per_image["orientation_right"].float().mean().item(),
         count_accuracy=per_image["count_right"].float().mean().item(),
         volume_fraction_difference=per_image["volume_fraction_difference"].mean().item(),
@@ -137,6 +126,25 @@ def evaluate_reconstructions(reconstruction: Tensor, sample: LineSample) -> Eval
         data_set="1-4 lines" if int(sample.count.max()) <= 4 else "3-6 lines",
         per_image=per_image,
     )
+
+
+def errors_per_image(made: Tensor, originals: Tensor) -> dict[str, Tensor]:
+    """Statistics error as it comes out and thresholded, and aligned data error, of each of (n, 1, H, W): (n,)."""
+    loss, binary = StatisticsLoss("none"), (made > THRESHOLD).float()
+    return {
+        "statistics_error": _in_parts(loss, made, originals)[:, 0],
+        "thresholded_statistics_error": _in_parts(loss, binary, originals)[:, 0],
+        "data_error": _in_parts(aligned_data_error, made, originals)[:, 0],
+    }
+
+
+def summary_of_errors(per_image: dict[str, Tensor]) -> dict[str, float]:
+    """Means, and of the statistics errors medians too, of what `errors_per_image` gives."""
+    summary = {"data_error_mean": per_image["data_error"].mean().item()}
+    for name in ("statistics_error", "thresholded_statistics_error"):
+        summary[f"{name}_mean"] = per_image[name].mean().item()
+        summary[f"{name}_median"] = per_image[name].median().item()
+    return summary
 
 
 def find_vertical(images: Tensor) -> Tensor:
@@ -205,10 +213,14 @@ def aligned_data_error(a: Tensor, b: Tensor) -> Tensor:
     tensor(0.)
     """
     check_same_shape(a, b, ("the first image", "the second"))
-    overlap = torch.maximum(
-        cross_correlation(a, b).amax((-2, -1)), cross_correlation(a.flip((-2, -1)), b).amax((-2, -1))
-    )
-    return (a.square().mean((-2, -1)) + b.square().mean((-2, -1)) - 2 * overlap).clamp_min(0)
+    return aligned_channel_error(a.unsqueeze(-3), b.unsqueeze(-3))
+
+
+def aligned_channel_error(a: Tensor, b: Tensor) -> Tensor:
+    """As `aligned_data_error`, of images (..., channels, H, W) with one shift and inversion for all channels."""
+    overlaps = [cross_correlation(twin, b).mean(-3).amax((-2, -1)) for twin in (a, a.flip((-2, -1)))]
+    axes = (-3, -2, -1)
+    return (a.square().mean(axes) + b.square().mean(axes) - 2 * torch.maximum(*overlaps)).clamp_min(0)
 
 
 def _without_channel(images: Tensor) -> Tensor:

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from microtutor.checks import check_phase, check_same_shape
-from microtutor.evaluation.metrics import ROWS, THRESHOLD, _in_parts, aligned_data_error
-from microtutor.losses import StatisticsLoss
+from microtutor.evaluation.metrics import ROWS, THRESHOLD, errors_per_image, summary_of_errors
 from microtutor.models import VAE
 from microtutor.statistics import autocorrelation, chord_length_distribution, specific_surface, volume_fraction
 
@@ -83,21 +82,15 @@ def evaluate_crop_reconstructions(reconstruction: Tensor, images: Tensor, *, dat
     if not bool(((wanted["volume_fraction"] > 0) & (wanted["volume_fraction"] < 1)).all()):
         raise ValueError("expected images with both phases in them, got some with one phase only; leave them out")
     binary = (made > THRESHOLD).float()
-    found, loss = readings(binary), StatisticsLoss("none")
-    per_image = {
-        "statistics_error": _in_parts(loss, made, images)[:, 0],
-        "thresholded_statistics_error": _in_parts(loss, binary, images)[:, 0],
-        "data_error": _in_parts(aligned_data_error, made, images)[:, 0],
+    found = readings(binary)
+    per_image = errors_per_image(made, images) | {
         "chord_length_distance": chord_length_distance(binary, images),
         "greyness": (4 * made * (1 - made)).mean((1, 2, 3)),
     }
     for name in ("volume_fraction", "specific_surface"):
         per_image[f"{name}_difference"] = (found[name] - wanted[name]).abs() / wanted[name]
     summary = {name: values.nanmean().item() for name, values in per_image.items() if "_error" not in name}
-    summary["data_error_mean"] = per_image["data_error"].mean().item()
-    for name in ("statistics_error", "thresholded_statistics_error"):
-        summary[f"{name}_mean"] = per_image[name].mean().item()
-        summary[f"{name}_median"] = per_image[name].median().item()
+    summary |= summary_of_errors(per_image)
     return CropEvaluation(**summary, images=len(images), size=images.shape[-1], data_set=data_set, per_image=per_image)
 
 

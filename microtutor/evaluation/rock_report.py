@@ -18,7 +18,6 @@ from microtutor.evaluation.rock import (
     _chord_counts,
     _distance,
     evaluate_crop_reconstructions,
-    evaluate_crops,
     readings,
 )
 from microtutor.losses import StatisticsLoss
@@ -67,13 +66,11 @@ def rock_report(
     references, found = References(training), {"reconstruction": {}, "prior": {}, "realisations": {}}
     for name, images in held_out.items():
         say(f"{name}: reference methods, from {TRAINING_CROPS} training crops of {rock}")
+        answers = {label: vae.reconstruct(images) for label, vae in vaes.items()}
+        answers |= {f"{label}, cut at its own fraction": at_own_fraction(made) for label, made in answers.items()}
         found["reconstruction"][name] = _reference_rows(references, images, crops) | {
-            label: _numbers(evaluate_crops(vae, images)) for label, vae in vaes.items()
+            label: _numbers(evaluate_crop_reconstructions(made, images)) for label, made in answers.items()
         }
-        for label, vae in vaes.items():
-            cut = at_own_fraction(vae.reconstruct(images))
-            row = _numbers(evaluate_crop_reconstructions(cut, images))
-            found["reconstruction"][name][f"{label}, cut at its own fraction"] = row
     say("samples from the prior")
     originals = held_out[rock]
     found["prior"]["originals"] = _summary(originals, originals)
