@@ -60,7 +60,7 @@ def load_phases(
     path = Path(path)
     grey = _read_grey(path)
     if labels is None or labels is False:
-        bright = torch.from_numpy(grey > _level(grey, threshold, path.name))
+        bright = torch.from_numpy(grey > grey_level(grey, threshold, path.name))
         phase = ~bright if dark else bright
         return torch.stack([~phase, phase]).float()
     if threshold is not None or dark:
@@ -105,15 +105,16 @@ def otsu_threshold(values: Any) -> float:
     return float(grey[between.argmax()])
 
 
-def _level(grey: np.ndarray, threshold: float | None, name: str) -> float:
+def grey_level(grey: np.ndarray, threshold: float | None, name: str) -> float:
     """The threshold given, if it splits the image in two, or else Otsu's."""
     low, high = float(grey.min()), float(grey.max())
     if not low < high:
         raise ValueError(f"expected at least two grey values in {name}, got only {low:g}: no threshold splits it")
-    level = otsu_threshold(grey) if threshold is None else threshold
-    if not low <= level < high:
-        raise ValueError(f"expected a threshold in [{low:g}, {high:g}), the grey values of {name}, got {level:g}")
-    return level
+    if threshold is None:  # two values need no search, which takes long in a volume
+        threshold = low if ((grey == low) | (grey == high)).all() else otsu_threshold(grey)
+    if not low <= threshold < high:
+        raise ValueError(f"expected a threshold in [{low:g}, {high:g}), the grey values of {name}, got {threshold:g}")
+    return threshold
 
 
 def _label_values(grey: np.ndarray, labels: bool | Sequence[float], name: str) -> np.ndarray:

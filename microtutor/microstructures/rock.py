@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from microtutor.checks import check_count, describe
-from microtutor.microstructures.images import otsu_threshold
+from microtutor.microstructures.images import grey_level
 from microtutor.microstructures.samples import SPLITS, Images, Sample, stream
 from microtutor.microstructures.sources import fetch
 
@@ -64,14 +64,7 @@ def load_volume(path: str | os.PathLike, *, threshold: float | None = None, dark
         ValueError: no volume of grey values, or of only one.
     """
     grey = _read_volume(Path(path))
-    low, high = grey.min(), grey.max()
-    if not low < high:
-        raise ValueError(f"expected at least two grey values in {Path(path).name}, got only {low:g}")
-    if threshold is None:  # two values need no search
-        threshold = float(low) if ((grey == low) | (grey == high)).all() else otsu_threshold(grey)
-    if not low <= threshold < high:
-        raise ValueError(f"expected a threshold in [{low:g}, {high:g}), the grey values of the file, got {threshold:g}")
-    bright = torch.from_numpy(grey > threshold)
+    bright = torch.from_numpy(grey > grey_level(grey, threshold, Path(path).name))
     return ~bright if dark else bright
 
 
