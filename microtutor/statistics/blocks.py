@@ -23,9 +23,12 @@ from microtutor.statistics.correlations import (
     _pair_counts,
     _parts,
     _power,
+    _take_level,
 )
 
-POINTS = 480**3  # of a block with its border and padding, unless told: about a gigabyte
+POINTS = 570**3  # of a block with its border and padding, unless told: about a gigabyte
+IN_A_ROW = 64  # blocks whose power spectra are added up in float32, before float64 takes over
+TOGETHER = 8  # windows that one task adds up
 Interval = tuple[int, int, int]  # first pixel, the one after the last, and +1 or -1
 Kind = tuple[list[tuple[Interval, ...]], tuple[int, ...]]  # boxes, and the lengths to which they are padded
 
@@ -43,7 +46,7 @@ def autocorrelation_of_blocks(
     """Two-point autocorrelation of an array that need not fit into memory, exact for shifts up to max_shift.
 
     The array is read in blocks that reach over into the next by max_shift; what two blocks share is subtracted again.
-    The power spectra of all blocks are added up in float64, and the sums divided by the number of pairs. A numpy
+    The power spectra of all blocks are added up, and the sums divided by the number of pairs. A numpy
     memory map, a zarr or HDF5 array, or whatever else has a shape and slices, is read one block after the other. Of a
     dask array each block is a task, on whatever scheduler or cluster is in charge, and only windows of
     2 * max_shift + 1 travel.
@@ -55,7 +58,7 @@ def autocorrelation_of_blocks(
         mask: confidence in each pixel, in [0, 1], an array of the same shape and kind; as for `autocorrelation`.
         boundary: as for `autocorrelation`, but "open" unless told.
         block: side of a block in pixels, best many times max_shift. A block of n pixels with its border takes about
-            10 n bytes; unless told, a gigabyte.
+            6 n bytes; unless told, a gigabyte.
         progress: show a progress bar (dask has its own).
 
     Returns:
@@ -97,13 +100,15 @@ def autocorrelation_of_blocks(
 def _one_by_one(array: Any, mask: Any, phase: float | None, kinds: list[Kind], reach: int, progress: bool) -> Tensor:
     products = torch.zeros((), dtype=torch.float64)
     with tqdm(total=sum(len(boxes) for boxes, _ in kinds), unit="block", disable=not progress) as bar:
-        for boxes, lengths in kinds:
-            total = _no_power(mask, lengths, torch.float64)
-            for box in boxes:
-                _add_power(total, phase, _read(array, box, np.concatenate), _read(mask, box, np.concatenate), lengths)
-                _let_go(array, mask)
-                bar.update()
-            products = products + _sign(boxes[0]) * _window(total, lengths, reach)
+        for all_boxes, lengths in kinds:
+            for boxes in (all_boxes[i : i + IN_A_ROW] for i in range(0, len(all_boxes), IN_A_ROW)):
+                total = _no_power(mask, lengths)
+                for box in boxes:
+                    values, weights = (_read(one, box, np.concatenate) for one in (array, mask))
+                    _add_power(total, phase, values, weights, lengths)
+                    _let_go(array, mask)
+                    bar.update()
+                products = products + _sign(boxes[0]) * _window(total, lengths, reach)
     return products
 
 
@@ -114,16 +119,18 @@ def _by_tasks(array: Any, mask: Any, phase: float | None, kinds: list[Kind], rea
 
     @delayed
     def window(values: np.ndarray, weights: np.ndarray | None, lengths: tuple[int, ...], sign: int) -> Tensor:
-        total = _no_power(weights, lengths, torch.float32)
+        total = _no_power(weights, lengths)
         _add_power(total, phase, values, weights, lengths)
-        return sign * _window(total, lengths, reach).double()
+        return sign * _window(total, lengths, reach)
 
     tasks = [
         window(_read(array, box, concatenate), _read(mask, box, concatenate), lengths, _sign(box))
         for boxes, lengths in kinds
         for box in boxes
     ]
-    return sum(compute(*tasks), start=torch.zeros((), dtype=torch.float64))
+    while len(tasks) > 1:  # added up where they are made, a few at a time: no scheduler has to hold all windows
+        tasks = [delayed(sum)(tasks[i : i + TOGETHER]) for i in range(0, len(tasks), TOGETHER)]
+    return compute(tasks[0])[0]
 
 
 def _pairs(products: Tensor, shape: torch.Size, boundaries: Sequence[Boundary], reach: int) -> Tensor:
@@ -184,9 +191,9 @@ def _let_go(*arrays: Any) -> None:
             array._mmap.madvise(mmap.MADV_DONTNEED)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _no_power(mask: Any, lengths: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+def _no_power(mask: Any, lengths: tuple[int, ...]) -> Tensor:
     """One power spectrum to add to, or with a mask two."""
-    return torch.zeros(1 if mask is None else 2, *lengths[:-1], lengths[-1] // 2 + 1, dtype=dtype)
+    return torch.zeros(1 if mask is None else 2, *lengths[:-1], lengths[-1] // 2 + 1)
 
 
 def _add_power(total: Tensor, phase: float | None, values: Any, weights: Any, lengths: tuple[int, ...]) -> None:
@@ -217,11 +224,12 @@ def _indicator(values: np.ndarray, phase: float | None) -> Tensor:
 
 
 def _window(power: Tensor, lengths: tuple[int, ...], reach: int) -> Tensor:
-    """The sums for shifts 0 ... reach, -reach ... -1 along each axis."""
+    """The sums for shifts 0 ... reach, -reach ... -1 along each axis, in float64."""
     f = power.new_empty(len(power), *[2 * reach + 1] * len(lengths))
     out, within = f, ((-reach, reach),) * len(lengths)
     if len(lengths) == 1:
         power, out, lengths, within = power[:, None], f[:, None], (1, *lengths), ((0, 0), *within)
-    half = rfft(power.div_(math.prod(lengths)), dim=1)[:, : 1 - within[0][0]]
-    _both_halves(half, power.new_zeros(len(power)), lengths[1:], within, out)
-    return f
+    level = _take_level(power.div_(math.prod(lengths)))
+    half = rfft(power, dim=1)[:, : 1 - within[0][0]]
+    _both_halves(half, level, lengths[1:], within, out)
+    return f.double()

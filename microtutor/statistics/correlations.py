@@ -183,9 +183,10 @@ def _correlate(
     """mean_x a(x) b(x + r) over the pairs that the boundary and the mask allow."""
     shape = a.shape[-len(_axes(ndim)) :]
     boundaries, reach = _boundaries(boundary, ndim), _reach(shape, max_shift)
-    if mask is None:
-        f = _products(a, b, boundaries, reach, math.prod(shape) if "open" not in boundaries else 1)
-        f = f if "open" not in boundaries else f.div_(_pair_counts(shape, boundaries, reach, a))
+    if mask is None and "open" not in boundaries:
+        f = _periodic(a, b, boundaries, reach)
+    elif mask is None:
+        f = _products(a, b, boundaries, reach).div_(_pair_counts(shape, boundaries, reach, a))
     else:
         exact = a.dtype if a.device.type == "mps" else torch.float64  # mps has no float64
         weight = check_phase(mask, ndim=ndim, name="mask", empty=True).to(a.device, exact)
@@ -221,6 +222,22 @@ def _reach(shape: torch.Size, max_shift: int | None) -> Reach:
         if 2 * reach + 1 > n:
             raise ValueError(f"expected max_shift of at most {(n - 1) // 2} for a side of {n} pixels, got {reach}")
     return ((-reach, reach),) * len(shape)
+
+
+def _periodic(a: Tensor, b: Tensor, boundaries: tuple[Boundary, ...], reach: Reach) -> Tensor:
+    """mean_x a(x) b(x + r) around the whole image.
+
+    Transforms of sides with large prime factors round by a share of the largest frequency, which is that of the mean:
+    there the mean is taken off first, and its square added again.
+    """
+    axes, shape = _axes(len(reach)), a.shape[-len(reach) :]
+    if all(n == _fast_length(n) for n in shape):
+        return _products(a, b, boundaries, reach, math.prod(shape))
+    exact = a.dtype if a.device.type == "mps" else torch.float64  # mps has no float64
+    mean_a, mean_b = (m.mean(axes, keepdim=True, dtype=exact) for m in (a, b))
+    first = a - mean_a.to(a.dtype)
+    second = first if b is a else b - mean_b.to(b.dtype)
+    return _products(first, second, boundaries, reach, math.prod(shape)) + (mean_a * mean_b).to(a.dtype)
 
 
 def _products(a: Tensor, b: Tensor, boundaries: tuple[Boundary, ...], reach: Reach, count: int = 1) -> Tensor:
