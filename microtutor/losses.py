@@ -233,14 +233,16 @@ def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
 class WeightedLoss:
     """What a VAE is trained on: alpha * statistics + amplitude * amplitudes + data * pixels + beta * KL, per image.
 
-    If its decoder takes noise, also diversity * max(0, log((1 - likeness) / (1 - twin_likeness))), for two images
-    decoded from the same latent vector.
+    With greyness above 0, also greyness * sum m (1 - m) over the pixels m of the reconstruction, which costs nothing
+    where they are black or white. If its decoder takes noise, also
+    diversity * max(0, log((1 - likeness) / (1 - twin_likeness))), for two images decoded from the same latent vector.
 
     Attributes:
         alpha: weight of the squared statistics difference, summed over all shifts.
         beta: weight of the KL divergence.
         amplitude: weight of `amplitude_loss`.
         data: weight of `data_loss`.
+        greyness: weight of the greyness of the reconstruction.
         soft_indicator: width of the soft phase indicator in both spectral terms; see `StatisticsLoss`.
         diversity: weight of the likeness of the two halves of the batch, which must have been decoded from the same
             latents with different noise; see `twin_likeness`.
@@ -260,6 +262,7 @@ class WeightedLoss:
     beta: float = 1.0
     amplitude: float = 0.0
     data: float = 0.0
+    greyness: float = 0.0
     soft_indicator: float | None = None
     diversity: float = 0.0
     likeness: float = 0.3
@@ -290,6 +293,10 @@ class WeightedLoss:
         if self.data:
             terms["data"] = data_loss(made, target)
             total = total + self.data * terms["data"]
+        if self.greyness:
+            grey = (_full_precision(made) * (1 - _full_precision(made))).sum((-2, -1)).mean()
+            terms["greyness"] = grey
+            total = total + self.greyness * grey
         if self.diversity:
             alike = twin_likeness(*made.chunk(2))
             terms["likeness"] = alike.mean()

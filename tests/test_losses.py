@@ -202,18 +202,21 @@ def an_output(seed=1):
 
 def test_weighted_loss_is_the_sum_of_its_parts():
     output, target = an_output(), noise(4, 1, 8, 8, dtype=torch.float32).round()
-    total, terms = WeightedLoss(alpha=7.0, beta=0.5, amplitude=3.0, data=2.0, soft_indicator=0.25)(output, target)
+    weights = {"alpha": 7.0, "beta": 0.5, "amplitude": 3.0, "data": 2.0, "greyness": 4.0}
+    total, terms = WeightedLoss(**weights, soft_indicator=0.25)(output, target)
     parts = {
         "kl": kl_divergence(output.mean, output.log_variance),
         "statistics": by_definition(output.reconstruction, target, soft(0.25)).sum() / 4,
         "amplitude": amplitude_loss(soft(0.25)(output.reconstruction), soft(0.25)(target)),
         "data": data_loss(output.reconstruction, target),
+        "greyness": (output.reconstruction - output.reconstruction**2).sum() / 4,
     }
     assert terms.keys() == parts.keys()
     for name, part in parts.items():
         torch.testing.assert_close(terms[name], part.detach())
         assert not terms[name].requires_grad
     wanted = 0.5 * parts["kl"] + 7 * parts["statistics"] + 3 * parts["amplitude"] + 2 * parts["data"]
+    wanted = wanted + 4 * parts["greyness"]
     torch.testing.assert_close(total, wanted)
     (gradient,) = torch.autograd.grad(total, output.reconstruction)
     torch.testing.assert_close(gradient, torch.autograd.grad(wanted, output.reconstruction)[0])

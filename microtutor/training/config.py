@@ -41,9 +41,11 @@ class TrainingConfig:
         gauge: "canonical", or "none" for images as they are drawn.
     Network (see `VAE`):
         latent_dim, encoder, decoder, channels, noise_dim, pretrained, frozen.
+        start: weights to go on from, as for `VAE.from_pretrained`, of just this network; None for fresh ones.
     Loss per image (see `WeightedLoss`):
         loss: "statistics", or "data" for the plain VAE that compares pixels.
         alpha, amplitude, beta, data: weights of statistics, spectral amplitudes, KL divergence and pixels.
+        greyness: weight of grey values, m (1 - m) summed over the pixels; its weight rises with the statistics loss.
         diversity, likeness: only if noise_dim is above 0. Each latent vector is decoded twice, with two draws of noise;
             both images are held to the target, and likeness above this ceiling costs something (see `WeightedLoss`).
             Its weight rises with the statistics loss. Without it the decoder learns to ignore its noise.
@@ -78,6 +80,7 @@ class TrainingConfig:
     noise_dim: int = 0
     pretrained: bool = False
     frozen: bool = False
+    start: str | None = None
 
     loss: str = "statistics"
     alpha: float = 2000.0
@@ -86,6 +89,7 @@ class TrainingConfig:
     data: float = 4.0
     warm_up: float = 0.6
     final_data_share: float = 0.0
+    greyness: float = 0.0
     diversity: float = 300.0
     likeness: float = 0.3
     soft_indicator: float | None = None
@@ -121,13 +125,15 @@ class TrainingConfig:
                 raise ValueError(f"expected {name} to be one of {', '.join(known)}, got {getattr(self, name)!r}")
         for name in ("steps", "batch_size", "validate_every", "validation_images", "checkpoint_every"):
             check_count(getattr(self, name), name=name)
+        if not (self.start is None or isinstance(self.start, str)):
+            raise TypeError(f"expected start as the name of weights, or their folder as text, got {self.start!r}")
         for name in ("seed", "noise_dim"):
             check_count(getattr(self, name), name=name, minimum=0)
         self.lines()  # checks count and size
         if self.images is not None and check_count(self.images, name="images") < self.batch_size:
             raise ValueError(f"expected at least batch_size={self.batch_size} images, got {self.images}")
         shares = ("warm_up", "final_data_share", "likeness")
-        for name in ("alpha", "amplitude", "beta", "data", "diversity", "clip", "learning_rate", *shares):
+        for name in ("alpha", "amplitude", "beta", "data", "greyness", "diversity", "clip", "learning_rate", *shares):
             if not isinstance(getattr(self, name), Real):
                 raise TypeError(f"expected {name} as a number, got {describe(getattr(self, name))}")
             if not getattr(self, name) >= 0:
@@ -172,8 +178,23 @@ class TrainingConfig:
         return RockCrops(self.material, size=self.size)
 
     def model(self) -> VAE:
+        """The network, fresh or with the weights of `start`.
+
+        Raises:
+            FileNotFoundError: there are no such weights.
+            ValueError: they are of another network.
+        """
         names = ("latent_dim", "encoder", "decoder", "size", "channels", "gauge", "pretrained", "frozen", "noise_dim")
-        return VAE(**{name: getattr(self, name) for name in names})
+        wanted = {name: getattr(self, name) for name in names}
+        if self.start is None:
+            return VAE(**wanted)
+        vae = VAE.from_pretrained(self.start)
+        other = [f"{name}={value!r}" for name, value in vae.config.items() if value != wanted[name]]
+        if other:
+            raise ValueError(
+                f"expected start={self.start!r} to be the network of this run, but it has {', '.join(other)}"
+            )
+        return vae
 
     def data_share(self, step: int) -> float:
         """How much of the loss is data space at a step: 1 at first, 0 when the warm-up is over.
@@ -194,6 +215,7 @@ class TrainingConfig:
             beta=self.beta,
             amplitude=(1 - g) * self.amplitude,
             data=g * self.data,
+            greyness=(1 - g) * self.greyness,
             soft_indicator=self.soft_indicator,
             diversity=(1 - g) * self.diversity if self.noise_dim else 0.0,
             likeness=self.likeness,

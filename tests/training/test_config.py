@@ -126,3 +126,21 @@ def test_bad_choices(choice, error, message):
 def test_unknown_choice():
     with pytest.raises(TypeError, match="step_size"):
         TrainingConfig(step_size=3)
+
+
+def test_a_run_starts_from_weights_of_its_own_network(tmp_path):
+    config = TrainingConfig(size=32, channels=8, latent_dim=2)
+    vae = config.replace(seed=5).model()
+    vae.save_pretrained(tmp_path)
+    started = config.replace(start=str(tmp_path)).model()
+    for name, weight in vae.state_dict().items():
+        assert torch.equal(started.state_dict()[name], weight)
+    with pytest.raises(ValueError, match=r"start=.* but it has latent_dim=2"):
+        config.replace(start=str(tmp_path), latent_dim=3).model()
+    with pytest.raises(FileNotFoundError):
+        config.replace(start="no-such-weights").model()
+
+
+def test_greyness_rises_with_the_statistics_loss():
+    config = TrainingConfig(steps=10, warm_up=0.5, greyness=2)
+    assert [config.loss_at(step).greyness for step in (0, 1, 9)] == pytest.approx([0, 0.4, 2])
