@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,10 +11,10 @@ from torch import Tensor, nn
 from torch.fft import irfft2, rfft2
 
 from microtutor.checks import check_field, check_same_shape
-from microtutor.statistics.correlations import _full_precision, _power, power_spectrum
+from microtutor.statistics.correlations import power_spectrum
+from microtutor.statistics.products import full_precision, parts_for_cache, squared_modulus
 
 Reduction = Literal["mean", "sum", "none"]
-CHUNK = 2**18  # pixels transformed at a time on a CPU: about a megabyte, so that they stay in its cache
 
 
 class StatisticsLoss(nn.Module):
@@ -62,10 +61,11 @@ class StatisticsLoss(nn.Module):
             if images.requires_grad or images.ndim < 3 or not len(images):
                 return power_spectrum(images)
             flat = images.reshape(-1, *images.shape[-2:])
-            return torch.cat([power_spectrum(flat[part]) for part in _chunks(flat)]).unflatten(0, images.shape[:-2])
+            parts = parts_for_cache(len(flat), math.prod(flat.shape[-2:]), flat)
+            return torch.cat([power_spectrum(flat[part]) for part in parts]).unflatten(0, images.shape[:-2])
 
     def _indicator(self, images: Tensor) -> Tensor:
-        images = _full_precision(images)
+        images = full_precision(images)
         if self.soft_indicator is None:
             return images
         return torch.exp(-((1 - images) ** 2) / (2 * self.soft_indicator**2))
@@ -105,9 +105,9 @@ class _SpectralError(torch.autograd.Function):
         terms = images.new_zeros(2, images[..., 0, 0].numel())
         gradient = torch.empty_like(images, memory_format=torch.contiguous_format) if ctx.needs_input_grad[0] else None
         flat, wanted = images.reshape(-1, height, width), target.reshape(-1, height, width // 2 + 1)
-        for part in _chunks(flat):
+        for part in parts_for_cache(len(flat), pixels, flat.detach()):
             spectrum = rfft2(flat[part])
-            power = _power(spectrum).div_(pixels)
+            power = squared_modulus(spectrum).div_(pixels)
             slope: Tensor | int = 0
             if statistics:
                 difference = power - wanted[part]
@@ -140,12 +140,6 @@ class _SpectralError(torch.autograd.Function):
         return None if gradient is None else upstream * gradient, to_target, None, None
 
 
-def _chunks(flat: Tensor) -> Iterator[slice]:
-    """Slices of a batch (n, H, W) that fit a processor's cache; on a GPU all of it at once."""
-    step = max(1, CHUNK // math.prod(flat.shape[-2:])) if flat.device.type == "cpu" else max(1, len(flat))
-    return (slice(i, i + step) for i in range(0, len(flat), step))
-
-
 def _amplitude(power: Tensor, pixels: int) -> Tensor:
     """|F| from P = |F|^2 / N, as sqrt(|F|^2 + 1e-3), so that the gradient exists at 0."""
     return (power * pixels + 1e-3).sqrt()
@@ -159,7 +153,7 @@ def _spectral_error(
     if target_spectrum.shape != expected:
         raise ValueError(f"expected target_spectrum of shape {expected}, got {tuple(target_spectrum.shape)}")
     with torch.autocast(made.device.type, enabled=False):
-        return _SpectralError.apply(_full_precision(made), target_spectrum, statistics, amplitude)
+        return _SpectralError.apply(full_precision(made), target_spectrum, statistics, amplitude)
 
 
 def amplitude_loss(reconstruction: Tensor, target: Tensor) -> Tensor:
@@ -183,7 +177,7 @@ def data_loss(reconstruction: Tensor, target: Tensor) -> Tensor:
     """
     check_same_shape(reconstruction, target, ("reconstruction", "target"))
     with torch.autocast(reconstruction.device.type, enabled=False):
-        return (_full_precision(reconstruction) - _full_precision(target)).square().sum((-2, -1)).mean()
+        return (full_precision(reconstruction) - full_precision(target)).square().sum((-2, -1)).mean()
 
 
 def twin_likeness(a: Tensor, b: Tensor) -> Tensor:
@@ -202,7 +196,7 @@ def twin_likeness(a: Tensor, b: Tensor) -> Tensor:
     """
     check_same_shape(check_field(a), check_field(b), ("the first image", "the second"))
     with torch.autocast(a.device.type, enabled=False):
-        a, b = (_full_precision(m) - _full_precision(m).mean((-2, -1), keepdim=True) for m in (a, b))
+        a, b = (full_precision(m) - full_precision(m).mean((-2, -1), keepdim=True) for m in (a, b))
         first, second = rfft2(a), rfft2(b)
         upright, inverted = (irfft2(s * second, s=a.shape[-2:]).amax((-2, -1)) for s in (first.conj(), first))
         spread = a.square().sum((-2, -1)) * b.square().sum((-2, -1))
@@ -225,7 +219,7 @@ def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     tensor(0.5000)
     """
     check_same_shape(mean, log_variance, ("mean", "log_variance"))
-    mean, log_variance = _full_precision(mean), _full_precision(log_variance)
+    mean, log_variance = full_precision(mean), full_precision(log_variance)
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(-1).mean()
 
 
@@ -294,7 +288,7 @@ class WeightedLoss:
             terms["data"] = data_loss(made, target)
             total = total + self.data * terms["data"]
         if self.greyness:
-            grey = (_full_precision(made) * (1 - _full_precision(made))).sum((-2, -1)).mean()
+            grey = (full_precision(made) * (1 - full_precision(made))).sum((-2, -1)).mean()
             terms["greyness"] = grey
             total = total + self.greyness * grey
         if self.diversity:

@@ -22,6 +22,7 @@ ROAD = [
     "microstructures.rock",
     "microstructures.micrographs",
     "microstructures",
+    "statistics.products",
     "statistics.correlations",
     "statistics.readings",
     "statistics.directions",

@@ -8,7 +8,7 @@ from torch.distributions import Normal
 from microtutor import losses
 from microtutor.losses import StatisticsLoss, WeightedLoss, amplitude_loss, data_loss, kl_divergence
 from microtutor.microstructures import LineImages
-from microtutor.statistics import autocorrelation, canonical_form, power_spectrum
+from microtutor.statistics import autocorrelation, canonical_form, power_spectrum, products
 
 SHAPES = [(4, 5), (5, 4), (1, 6), (6, 1), (1, 1), (2, 1, 4, 4), (3, 1, 5, 7)]
 
@@ -90,7 +90,7 @@ def test_chunks_and_memory_layout_do_not_matter(monkeypatch):
     a, b = noise(7, 3, 6, 5, seed=1), noise(7, 3, 6, 5, seed=2)
     wanted_loss = by_definition(a, b).mean((-2, -1))
     for chunk in (1, 70, 2**18):
-        monkeypatch.setattr(losses, "CHUNK", chunk)
+        monkeypatch.setattr(products, "CHUNK", chunk)
         for memory_format in (torch.contiguous_format, torch.channels_last):
             x = a.contiguous(memory_format=memory_format).requires_grad_()
             found = StatisticsLoss("none")(x, b)

@@ -13,7 +13,7 @@ from torch.fft import rfft2
 from microtutor.checks import check_count, check_field, describe
 from microtutor.losses import _spectral_error, _sum_over_frequencies
 from microtutor.statistics import Boundary, autocorrelation, two_point_statistics
-from microtutor.statistics.correlations import _boundaries, _full_precision
+from microtutor.statistics.products import boundary_of_each_axis, full_precision
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Target:
 
     @property
     def is_periodic(self) -> bool:
-        return set(_boundaries(self.boundary, 2)) == {"periodic"}
+        return set(boundary_of_each_axis(self.boundary, 2)) == {"periodic"}
 
     @property
     def fractions(self) -> Tensor:
@@ -95,8 +95,8 @@ def check_target(
             f"expected finite values in the {name}, got NaN: a mask or an open boundary leaves shifts without a pair "
             "of pixels; statistics with a mask cannot be searched for"
         )
-    f = _full_precision(check_field(statistics, name=name)).detach()
-    _boundaries(boundary, 2)
+    f = full_precision(check_field(statistics, name=name)).detach()
+    boundary_of_each_axis(boundary, 2)
     side, middle = f.shape[-2:], tuple(n // 2 for n in f.shape[-2:])
     if phases is not None:
         check_count(phases, name="phases", minimum=2)

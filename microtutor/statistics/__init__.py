@@ -6,7 +6,6 @@ from microtutor.statistics.blocks import autocorrelation_of_blocks
 from microtutor.statistics.canonical import canonical_form
 from microtutor.statistics.clusters import label_clusters, two_point_cluster
 from microtutor.statistics.correlations import (
-    Boundary,
     autocorrelation,
     cross_correlation,
     power_spectrum,
@@ -17,6 +16,7 @@ from microtutor.statistics.descriptors import chord_length_distribution, lineal_
 from microtutor.statistics.directions import anisotropy, orientation
 from microtutor.statistics.interrelations import complete_set, independent_pairs
 from microtutor.statistics.layouts import from_mcrpy, from_pymks, to_mcrpy, to_pymks
+from microtutor.statistics.products import Boundary
 from microtutor.statistics.readings import correlation_length, directional_average, radial_average, specific_surface
 from microtutor.statistics.three_points import three_point_statistics
 

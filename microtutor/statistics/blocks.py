@@ -15,15 +15,15 @@ from torch.fft import fft, rfft, rfftn
 from tqdm import tqdm
 
 from microtutor.checks import check_count
-from microtutor.statistics.correlations import (
+from microtutor.statistics.products import (
     Boundary,
-    _both_halves,
-    _boundaries,
-    _fast_length,
-    _pair_counts,
-    _parts,
-    _power,
-    _take_level,
+    both_halves,
+    boundary_of_each_axis,
+    fast_length,
+    pair_counts,
+    parts_for_cache,
+    squared_modulus,
+    take_level,
 )
 
 POINTS = 570**3  # of a block with its border and padding, unless told: about a gigabyte
@@ -78,7 +78,7 @@ def autocorrelation_of_blocks(
         raise ValueError(f"expected at least 2 * max_shift + 1 = {2 * reach + 1} pixels along each axis, got {shape}")
     if mask is not None and tuple(mask.shape) != tuple(shape):
         raise ValueError(f"expected the mask with shape {tuple(shape)}, got {tuple(mask.shape)}")
-    boundaries = _boundaries(boundary, len(shape))
+    boundaries = boundary_of_each_axis(boundary, len(shape))
     side = max(1, int(POINTS ** (1 / len(shape))) - 2 * reach) if block is None else check_count(block, name="block")
     axes = [_intervals(n, side, reach, along) for n, along in zip(shape, boundaries, strict=True)]
     # Boxes of one kind have one size to transform: with as many zeros as keep both ends apart, or none on a circle.
@@ -86,7 +86,7 @@ def autocorrelation_of_blocks(
         (
             list(itertools.product(*pieces)),
             tuple(
-                n if len(all_of) == 1 and how == "periodic" else _fast_length(max(reach, *map(_width, some)) + reach)
+                n if len(all_of) == 1 and how == "periodic" else fast_length(max(reach, *map(_width, some)) + reach)
                 for some, all_of, n, how in zip(pieces, axes, shape, boundaries, strict=True)
             ),
         )
@@ -138,7 +138,7 @@ def _pairs(products: Tensor, shape: torch.Size, boundaries: Sequence[Boundary], 
     if len(products) == 2:
         least = 1e3 * torch.finfo(torch.float32).eps * products[1].max()  # below is nothing but rounding
         return torch.where(products[1] > least, products[1], torch.nan)
-    return _pair_counts(shape, tuple(boundaries), ((-reach, reach),) * len(shape), products)
+    return pair_counts(shape, tuple(boundaries), ((-reach, reach),) * len(shape), products)
 
 
 def _intervals(n: int, side: int, reach: int, boundary: Boundary) -> list[Interval]:
@@ -203,14 +203,14 @@ def _add_power(total: Tensor, phase: float | None, values: Any, weights: Any, le
     first, *others = lengths
     total = total.view(len(total), first, -1)
     columns = torch.empty(len(total), len(values), total.shape[-1], dtype=torch.complex64)
-    for part in _parts(len(values), math.prod(others), columns):
+    for part in parts_for_cache(len(values), math.prod(others), columns):
         m = _indicator(values[part], phase)
         weight = None if weights is None else _indicator(weights[part], None)
         fields = m[None] if weight is None else torch.stack([m * weight, weight])
         columns[:, part] = rfftn(fields, s=others, dim=tuple(range(2, fields.ndim))).flatten(2)
         _let_go(values, weights)
-    for part in _parts(columns.shape[-1], len(total) * first, columns):
-        total[..., part] += _power(fft(columns[..., part], n=first, dim=1))
+    for part in parts_for_cache(columns.shape[-1], len(total) * first, columns):
+        total[..., part] += squared_modulus(fft(columns[..., part], n=first, dim=1))
 
 
 def _indicator(values: np.ndarray, phase: float | None) -> Tensor:
@@ -229,7 +229,7 @@ def _window(power: Tensor, lengths: tuple[int, ...], reach: int) -> Tensor:
     out, within = f, ((-reach, reach),) * len(lengths)
     if len(lengths) == 1:
         power, out, lengths, within = power[:, None], f[:, None], (1, *lengths), ((0, 0), *within)
-    level = _take_level(power.div_(math.prod(lengths)))
+    level = take_level(power.div_(math.prod(lengths)))
     half = rfft(power, dim=1)[:, : 1 - within[0][0]]
-    _both_halves(half, level, lengths[1:], within, out)
+    both_halves(half, level, lengths[1:], within, out)
     return f.double()

@@ -11,8 +11,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
-from microtutor.statistics.correlations import Boundary, _axes, _reach, autocorrelation
+from microtutor.statistics.correlations import autocorrelation
 from microtutor.statistics.descriptors import _prepared
+from microtutor.statistics.products import Boundary, shifts_in_reach, spatial_axes
 
 AT_ONCE = 2**22  # numbers in the images of the clusters that are correlated together
 
@@ -167,9 +168,9 @@ def _pairs_one_by_one(labels: Tensor, numbers: Tensor, weight: Tensor | None, bo
 def _window(f: Tensor, ndim: int, centred: bool, max_shift: int | None) -> Tensor:
     """Of whole maps with zero shift at index 0, what the caller wants to see."""
     if max_shift is None:
-        return torch.fft.fftshift(f, dim=_axes(ndim)) if centred else f
-    reach = _reach(f.shape[-ndim:], max_shift)
-    f = torch.fft.fftshift(f, dim=_axes(ndim))
-    for axis, (low, high) in zip(_axes(ndim), reach, strict=True):
+        return torch.fft.fftshift(f, dim=spatial_axes(ndim)) if centred else f
+    reach = shifts_in_reach(f.shape[-ndim:], max_shift)
+    f = torch.fft.fftshift(f, dim=spatial_axes(ndim))
+    for axis, (low, high) in zip(spatial_axes(ndim), reach, strict=True):
         f = f.narrow(axis, f.shape[axis] // 2 + low, high - low + 1)
     return f

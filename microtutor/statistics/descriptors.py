@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from microtutor.checks import check_count, check_phase, describe
-from microtutor.statistics.correlations import Boundary, _axes, _boundaries, _full_precision
+from microtutor.statistics.products import Boundary, boundary_of_each_axis, full_precision, spatial_axes
 
 
 def lineal_path(
@@ -157,7 +157,7 @@ def variation(
     (tensor(0.4000), tensor(0.2500))
     """
     m, weight, boundaries = _prepared(m, mask, boundary, ndim)
-    chosen = _axes(ndim) if axis is None else (_check_axis(axis, ndim),)
+    chosen = spatial_axes(ndim) if axis is None else (_check_axis(axis, ndim),)
     total = m.new_zeros(m.shape[:-ndim])
     for one in chosen:
         wrapped = boundaries[one] == "periodic"
@@ -173,8 +173,8 @@ def _prepared(
     m: Tensor, mask: Tensor | None, boundary: Boundary | Sequence[Boundary], ndim: int
 ) -> tuple[Tensor, Tensor | None, tuple[Boundary, ...]]:
     """The image in full precision, its mask (in float64, where there is such a thing), a boundary for each axis."""
-    m = _full_precision(check_phase(m, ndim=ndim, empty=True))
-    boundaries = _boundaries(boundary, len(_axes(ndim)))
+    m = full_precision(check_phase(m, ndim=ndim, empty=True))
+    boundaries = boundary_of_each_axis(boundary, len(spatial_axes(ndim)))
     if mask is None:
         return m, None, boundaries
     weight = check_phase(mask, ndim=ndim, name="mask", empty=True)
@@ -186,17 +186,17 @@ def _prepared(
 
 
 def _check_axis(axis: int, ndim: int) -> int:
-    if axis not in _axes(ndim):
-        raise ValueError(f"expected axis as one of {_axes(ndim)}, counted from the end, got {axis!r}")
+    if axis not in spatial_axes(ndim):
+        raise ValueError(f"expected axis as one of {spatial_axes(ndim)}, counted from the end, got {axis!r}")
     return axis
 
 
 def _mean(products: Tensor, weights: Tensor | None, ndim: int) -> Tensor:
     """Mean over the spatial axes of products that hold their weights, NaN where there are none."""
     if weights is None:
-        return products.mean(_axes(ndim))
-    shares = weights.sum(_axes(ndim))
-    return torch.where(shares > 0, products.sum(_axes(ndim)) / torch.where(shares > 0, shares, 1), torch.nan)
+        return products.mean(spatial_axes(ndim))
+    shares = weights.sum(spatial_axes(ndim))
+    return torch.where(shares > 0, products.sum(spatial_axes(ndim)) / torch.where(shares > 0, shares, 1), torch.nan)
 
 
 def _longer(path: Tensor, m: Tensor, r: int, axis: int, wrapped: bool) -> Tensor:

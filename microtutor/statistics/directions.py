@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from microtutor.checks import check_count
-from microtutor.statistics.correlations import _axes
+from microtutor.statistics.products import spatial_axes
 from microtutor.statistics.readings import _reach, _steps, _zero_first
 
 
@@ -82,6 +82,6 @@ def _gradient_tensor(f: Tensor, radius: float | None, ndim: int, centred: bool) 
     most = _reach(f, ndim) - 1
     length = _steps(f, ndim).square().sum(0).sqrt()
     near = (length <= (most if radius is None else min(radius, most))).to(f.device)
-    slopes = torch.stack([(f.roll(-1, axis) - f.roll(1, axis)) / 2 for axis in _axes(ndim)], -ndim - 1)
+    slopes = torch.stack([(f.roll(-1, axis) - f.roll(1, axis)) / 2 for axis in spatial_axes(ndim)], -ndim - 1)
     slopes = torch.where(near & ~slopes.isnan(), slopes, 0).flatten(-ndim)
     return slopes @ slopes.mT

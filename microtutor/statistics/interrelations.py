@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from microtutor.checks import check_count, check_field
-from microtutor.statistics.correlations import _axes
+from microtutor.statistics.products import spatial_axes
 
 Pair = tuple[int, int]
 
@@ -93,7 +93,7 @@ def _follow_by_sums(known: dict[Pair, Tensor], count: int, ndim: int) -> None:
     while before < len(known):
         before = len(known)
         for (i, j), f in list(known.items()):
-            known.setdefault((j, i), f.flip(_axes(ndim)).roll((1,) * ndim, _axes(ndim)))
+            known.setdefault((j, i), f.flip(spatial_axes(ndim)).roll((1,) * ndim, spatial_axes(ndim)))
         for i in range(count):
             others = [j for j in range(count) if (i, j) not in known]
             if len(others) == 1 and (i, i) in known:
@@ -111,12 +111,15 @@ def _follow_by_division(known: dict[Pair, Tensor], count: int, ndim: int) -> Non
     full = [i for i in range(count) if all((i, j) in known for j in range(count))]
     if not full:
         return
-    spectra = {i: torch.fft.fftn(known[full[0], i].double(), dim=_axes(ndim)) for i in range(count)}
+    spectra = {i: torch.fft.fftn(known[full[0], i].double(), dim=spatial_axes(ndim)) for i in range(count)}
     own = spectra[full[0]].real
     pixels = math.prod(own.shape[-ndim:])
     # Rounding leaves about eps * f(0) in each value of f, and root N times that in each of its N frequencies.
     noise = (
-        10 * torch.finfo(known[full[0], 0].dtype).eps * pixels**0.5 * known[full[0], full[0]].amax(_axes(ndim), True)
+        10
+        * torch.finfo(known[full[0], 0].dtype).eps
+        * pixels**0.5
+        * known[full[0], full[0]].amax(spatial_axes(ndim), True)
     )
     lost = own <= noise
     if lost.any():
@@ -127,5 +130,5 @@ def _follow_by_division(known: dict[Pair, Tensor], count: int, ndim: int) -> Non
         )
     for i, j in itertools.product(range(count), repeat=2):
         if (i, j) not in known:
-            quotient = torch.fft.ifftn(spectra[i].conj() * spectra[j] / own, dim=_axes(ndim)).real
+            quotient = torch.fft.ifftn(spectra[i].conj() * spectra[j] / own, dim=spatial_axes(ndim)).real
             known[i, j] = quotient.to(known[full[0], 0].dtype)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from microtutor.checks import check_count, describe
-from microtutor.statistics.correlations import _axes, _full_precision
+from microtutor.statistics.products import full_precision, spatial_axes
 
 Directions = int | Sequence[Sequence[float]]
 
@@ -201,8 +201,8 @@ def _zero_first(f: Tensor, ndim: int, centred: bool, name: str = "statistics") -
         raise ValueError(f"expected the {name} with {ndim} spatial axes of at least one shift, got {describe(f)}")
     if f.isinf().any():
         raise ValueError(f"expected finite values, or NaN where there is no pair, in the {name}, got infinity")
-    f = _full_precision(f)
-    return torch.fft.ifftshift(f, dim=_axes(ndim)) if centred else f
+    f = full_precision(f)
+    return torch.fft.ifftshift(f, dim=spatial_axes(ndim)) if centred else f
 
 
 def _steps(f: Tensor, ndim: int) -> Tensor:

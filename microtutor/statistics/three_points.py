@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from microtutor.statistics.correlations import Boundary, _axes, cross_correlation
+from microtutor.statistics.correlations import cross_correlation
 from microtutor.statistics.descriptors import _mean, _prepared
+from microtutor.statistics.products import Boundary, spatial_axes
 
 Shift = Sequence[int]
 
@@ -87,7 +88,7 @@ def _shifts(shifts: Any, ndim: int, name: str) -> tuple[list[tuple[int, ...]], b
 
 def _moved(x: Tensor, shift: tuple[int, ...], boundaries: tuple[Boundary, ...]) -> Tensor:
     """x(x + r), with zeros for what lies outside an open boundary."""
-    for axis, step, boundary in zip(_axes(len(shift)), shift, boundaries, strict=True):
+    for axis, step, boundary in zip(spatial_axes(len(shift)), shift, boundaries, strict=True):
         n = x.shape[axis]
         x = x.roll(-step, axis)
         if boundary == "open" and step:
@@ -109,5 +110,5 @@ def _third_point(
     if weight is None:
         return products
     triples = cross_correlation(weight * _moved(weight, shift, boundaries), weight, **options)
-    some = triples > 1e3 * torch.finfo(triples.dtype).eps * weight.square().mean(_axes(ndim), keepdim=True)
+    some = triples > 1e3 * torch.finfo(triples.dtype).eps * weight.square().mean(spatial_axes(ndim), keepdim=True)
     return torch.where(some, products / torch.where(some, triples, 1), torch.nan)

@@ -14,7 +14,8 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from torch import Tensor
 
 from microtutor.checks import check_count, check_phase
-from microtutor.statistics.correlations import Boundary, autocorrelation, cross_correlation
+from microtutor.statistics.correlations import autocorrelation, cross_correlation
+from microtutor.statistics.products import Boundary
 from microtutor.statistics.readings import radial_average
 
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from microtutor.microstructures import LineImages
 from microtutor.statistics import (
     autocorrelation,
-    correlations,
     cross_correlation,
     power_spectrum,
+    products,
     radial_average,
     two_point_statistics,
     volume_fraction,
@@ -80,7 +80,7 @@ def test_one_boundary_for_each_axis(shape):
 
 @pytest.mark.parametrize("boundary", ["periodic", "open"])
 def test_images_too_many_for_one_chunk(boundary, monkeypatch):
-    monkeypatch.setattr(correlations, "CHUNK", 100)
+    monkeypatch.setattr(products, "CHUNK", 100)
     m = random_phase(7, 2, 6, 5)
     together = autocorrelation(m, boundary=boundary)
     assert_close(together, torch.stack([autocorrelation(one, boundary=boundary) for one in m]))
@@ -95,9 +95,9 @@ def test_an_image_too_large_for_one_chunk(shape, chunk, monkeypatch):
     for boundary in itertools.product(("periodic", "open"), repeat=len(shape)):
         for reach in (None, 0, (min(shape) - 1) // 2):
             options = {"boundary": boundary, "ndim": len(shape), "max_shift": reach}
-            monkeypatch.setattr(correlations, "CHUNK", 10**6)
+            monkeypatch.setattr(products, "CHUNK", 10**6)
             whole = autocorrelation(a, **options)
-            monkeypatch.setattr(correlations, "CHUNK", chunk)
+            monkeypatch.setattr(products, "CHUNK", chunk)
             assert_close(autocorrelation(a, **options), whole)
 
 

@@ -1,0 +1,186 @@
+"""Sums of products over all pairs of points a shift apart, by FFT: what every two-point statistic is made of.
+
+All of it acts on the last axes and treats those before them as a batch. Work is cut into parts that stay in a
+processor's cache; an autocorrelation, being even, is computed for half of its shifts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.fft import fft, ifft, irfft, irfftn, rfft, rfftn
+
+from microtutor.checks import check_count
+
+Boundary = Literal["periodic", "open"]
+Reach = tuple[tuple[int, int], ...]  # the least and the greatest shift along each axis
+CHUNK = 2**18  # numbers transformed at a time on a CPU: about a megabyte, so that they stay in its cache
+
+
+def spatial_axes(ndim: int) -> tuple[int, ...]:
+    return tuple(range(-check_count(ndim, name="ndim"), 0))
+
+
+def full_precision(x: Tensor) -> Tensor:
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def boundary_of_each_axis(boundary: Boundary | Sequence[Boundary], ndim: int) -> tuple[Boundary, ...]:
+    """One boundary for each axis."""
+    each = (boundary,) * ndim if isinstance(boundary, str) else tuple(boundary)
+    if len(each) != ndim or any(one not in ("periodic", "open") for one in each):
+        raise ValueError(
+            f"expected boundary to be 'periodic' or 'open', or one of them for each axis, got {boundary!r}"
+        )
+    return each
+
+
+def shifts_in_reach(shape: torch.Size, max_shift: int | None) -> Reach:
+    """The least and the greatest shift wanted along each axis: all of an image's, or those up to max_shift."""
+    if max_shift is None:
+        return tuple((-(n // 2), (n - 1) // 2) for n in shape)
+    reach = check_count(max_shift, name="max_shift", minimum=0)
+    for n in shape:
+        if 2 * reach + 1 > n:
+            raise ValueError(f"expected max_shift of at most {(n - 1) // 2} for a side of {n} pixels, got {reach}")
+    return ((-reach, reach),) * len(shape)
+
+
+def periodic_means(a: Tensor, b: Tensor, boundaries: tuple[Boundary, ...], reach: Reach) -> Tensor:
+    """mean_x a(x) b(x + r) around the whole image.
+
+    Transforms of sides with large prime factors round by a share of the largest frequency, which is that of the mean:
+    there the mean is taken off first, and its square added again.
+    """
+    axes, shape = spatial_axes(len(reach)), a.shape[-len(reach) :]
+    if all(n == fast_length(n) for n in shape):
+        return sums_of_products(a, b, boundaries, reach, math.prod(shape))
+    exact = a.dtype if a.device.type == "mps" else torch.float64  # mps has no float64
+    mean_a, mean_b = (m.mean(axes, keepdim=True, dtype=exact) for m in (a, b))
+    first = a - mean_a.to(a.dtype)
+    second = first if b is a else b - mean_b.to(b.dtype)
+    return sums_of_products(first, second, boundaries, reach, math.prod(shape)) + (mean_a * mean_b).to(a.dtype)
+
+
+def sums_of_products(a: Tensor, b: Tensor, boundaries: tuple[Boundary, ...], reach: Reach, count: int = 1) -> Tensor:
+    """sum_x a(x) b(x + r) / count for every shift r in reach, by FFT: 0, 1, ... and then ..., -1 along each axis.
+
+    An open axis is padded with as many zeros as the greatest shift needs, not more.
+    """
+    ndim = len(reach)
+    shape, batch = a.shape[-ndim:], a.shape[:-ndim]
+    if not a.numel():  # FFT libraries refuse a batch of nothing
+        return a.new_empty(*batch, *(high - low + 1 for low, high in reach))
+    lengths = tuple(
+        n if boundary == "periodic" else fast_length(n + max(-low, high))
+        for n, boundary, (low, high) in zip(shape, boundaries, reach, strict=True)
+    )
+    correlate = _even_products if b is a else _all_products
+    first, second = a.reshape(-1, *shape), b.reshape(-1, *shape)
+    f = a.new_empty(len(first), *(high - low + 1 for low, high in reach))
+    for part in parts_for_cache(len(first), math.prod(lengths), b if b.requires_grad else a):
+        correlate(first[part], second[part], lengths, reach, math.prod(lengths) * count, f[part])
+    return f.reshape(*batch, *f.shape[1:])
+
+
+def _all_products(a: Tensor, b: Tensor, lengths: tuple[int, ...], reach: Reach, scale: int, out: Tensor) -> None:
+    """Write into out the sum for every shift, times the number of frequencies and over scale."""
+    axes = spatial_axes(len(lengths))
+    product = rfftn(a, s=lengths, dim=axes).conj() * rfftn(b, s=lengths, dim=axes)
+    level = take_level(product.div_(scale)).real
+    f = irfftn(product, s=lengths, dim=axes, norm="forward").add_(level)
+    for axis, shifts in zip(axes, reach, strict=True):
+        f = _keep(f, axis, shifts)
+    out.copy_(f)
+
+
+def _even_products(a: Tensor, _: Tensor, lengths: tuple[int, ...], reach: Reach, scale: int, out: Tensor) -> None:
+    """As `_all_products` of a with itself: real and even, like its transform, so half of it gives the other half.
+
+    What is too large for a processor's cache is worked on in parts: columns along the first axis, then rows.
+    """
+    if len(lengths) == 1:
+        a, lengths, reach, out = a[:, None], (1, *lengths), ((0, 0), *reach), out[:, None]
+    first, others, low = lengths[0], lengths[1:], reach[0][0]
+    rows = rfftn(a, s=others, dim=spatial_axes(len(others)))
+    columns = rows.flatten(2)
+    half = columns.new_empty(len(a), 1 - low, columns.shape[-1])  # of shifts 0, -1, ..., low along the first axis
+    for part in parts_for_cache(columns.shape[-1], len(a) * first, a):
+        power = squared_modulus(fft(columns[..., part], n=first, dim=1)).div_(scale)
+        if part.start == 0:
+            level = take_level(power)
+        back = rfft(power, dim=1)[:, : 1 - low]  # the power is real and even: a forward transform will do
+        if back.shape == half.shape:  # a small image is in one part, and stays where it is
+            half = back
+        else:
+            half[..., part] = back
+    both_halves(half.unflatten(2, rows.shape[2:]), level, others, reach, out)
+
+
+def both_halves(half: Tensor, level: Tensor, lengths: tuple[int, ...], reach: Reach, out: Tensor) -> None:
+    """Transform all axes back but the first, whose shifts are 0, -1, ..., low; f(r) = f(-r) gives those above 0."""
+    axes, (low, high) = tuple(range(2, half.ndim)), reach[0]
+    for part in parts_for_cache(1 - low, len(half) * math.prod(lengths), half):
+        below = half[:, part]
+        for axis in axes[:-1]:
+            below = ifft(below, dim=axis, norm="forward")
+        below = irfft(below, n=lengths[-1], norm="forward").add_(level.view(-1, *[1] * (below.ndim - 1)))
+        above = below.flip(axes).roll((1,) * len(axes), axes)
+        for axis, shifts in zip(axes, reach[1:], strict=True):
+            above, below = _keep(above, axis, shifts), _keep(below, axis, shifts)
+        begin, end = max(part.start, 1), min(part.stop, high + 1)  # 0 is above alone; -low may be below alone
+        out[:, part.start : end] = above[:, : end - part.start]
+        out[:, out.shape[1] + 1 - part.stop : out.shape[1] + 1 - begin] = below[:, begin - part.start :].flip(1)
+
+
+def squared_modulus(spectrum: Tensor) -> Tensor:
+    return torch.addcmul(spectrum.real.square(), spectrum.imag, spectrum.imag)
+
+
+def take_level(spectrum: Tensor) -> Tensor:
+    """The entry of frequency zero, and 0 in its place: the transform back rounds a third as much without it."""
+    zero = (slice(None), *[slice(1)] * (spectrum.ndim - 1))
+    level = spectrum[zero].clone()
+    spectrum[zero] = 0
+    return level
+
+
+def parts_for_cache(count: int, size: int, like: Tensor) -> Iterator[slice]:
+    """Slices of count things of that size that fit a processor's cache; on a GPU, or for autograd, all at once."""
+    step = max(1, CHUNK // size) if like.device.type == "cpu" and not like.requires_grad else max(1, count)
+    return (slice(i, min(i + step, count)) for i in range(0, count, step))
+
+
+def _keep(f: Tensor, axis: int, shifts: tuple[int, int]) -> Tensor:
+    """Of shifts 0, 1, ..., -1 along an axis, those from shifts[0] to shifts[1], in the same order."""
+    n, (low, high) = f.shape[axis], shifts
+    if high + 1 - low == n:
+        return f
+    return torch.cat([f.narrow(axis, 0, high + 1), f.narrow(axis, n + low, -low)], axis)
+
+
+def pair_counts(shape: torch.Size, boundaries: tuple[Boundary, ...], reach: Reach, like: Tensor) -> Tensor:
+    """How many pairs of pixels each shift has: whole numbers, exact."""
+    if "open" not in boundaries:
+        return torch.tensor(math.prod(shape), dtype=like.dtype, device=like.device)
+    count = torch.ones((), dtype=torch.float64)
+    for n, boundary, (low, high) in zip(shape, boundaries, reach, strict=True):
+        shift = torch.cat([torch.arange(high + 1), torch.arange(low, 0)])
+        count = count[..., None] * (n - shift.abs() if boundary == "open" else torch.full_like(shift, n))
+    return count.to(like)
+
+
+def fast_length(n: int) -> int:
+    """The least length of at least n with no prime factor above 7, for which FFTs are quick."""
+    while True:
+        rest = n
+        for prime in (2, 3, 5, 7):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return n
+        n += 1
