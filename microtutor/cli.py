@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import shlex
 import sys
 from collections.abc import Iterator
@@ -59,13 +60,14 @@ def train(
         config = PRESETS[preset].replace(**changes)
         commit = current_commit()
         vae = run(config, output, resume=resume)
+        if int(os.environ.get("RANK", 0)):
+            return  # of several processes the first one measures
         evaluations = evaluate_on_seeds(vae, config.source(), images)
         typer.echo(evaluations[0].table())
         if record is not None:
-            command = shlex.join(["microtutor", *sys.argv[1:]])
             write_record(
                 record,
-                command=command,
+                command=_command(),
                 commit=commit,
                 config=config,
                 vae=vae,
@@ -107,9 +109,8 @@ def evaluate(
         source = TrainingConfig(material=material, count=(int(low), int(high)), size=vae.size).source()
         typer.echo(evaluate_on(vae, source, images, seed).table())
         if record is not None:
-            command = shlex.join(["microtutor", *sys.argv[1:]])
             vaes = {name: VAE.from_pretrained(name) for name in (weights, *(against or ()))}
-            write_rock_report(record, command=command, vaes=vaes, rock=material, crops=images, seed=seed)
+            write_rock_report(record, command=_command(), vaes=vaes, rock=material, crops=images, seed=seed)
 
 
 @app.command()
@@ -219,14 +220,9 @@ def reproduce(
     with plain_errors():
         from microtutor.evaluation import report, table
         from microtutor.models import shipped_weights
-        from microtutor.records import shipped_configuration
-        from microtutor.training import train as run
 
         for name in shipped_weights() if train_ else []:
-            if shipped_configuration(name).material != "lines":
-                continue  # the table is of lines
-            typer.echo(f"{name}: training, as its card says ...", err=True)
-            run(shipped_configuration(name).replace(device=device), output / name, resume=True)
+            _train_again(name, output, device)
         for data_set in ("1-4 lines", "3-6 lines"):
             rows = report(
                 data_set,
@@ -260,6 +256,29 @@ def report_environment() -> None:
     from microtutor.environment import report_environment as report
 
     report()
+
+
+def _train_again(name: str, output: Path, device: str) -> None:
+    """Train as a recorded run of lines was, after the run it started from; of other material nothing is done."""
+    from microtutor.records import recorded_configuration
+    from microtutor.training import train as run
+
+    config = recorded_configuration(name).replace(device=device)
+    if config.material != "lines":
+        return  # the table is of lines
+    if config.start is not None:
+        first = Path(config.start).name
+        _train_again(first, output, device)
+        config = config.replace(start=str(output / first))
+    typer.echo(f"{name}: training, as its record says ...", err=True)
+    run(config, output / name, resume=True)
+
+
+def _command() -> str:
+    """What to type to repeat this call."""
+    processes = int(os.environ.get("WORLD_SIZE", 1))
+    launcher = f"torchrun --nproc-per-node {processes} -m microtutor.cli" if processes > 1 else "microtutor"
+    return f"{launcher} {shlex.join(sys.argv[1:])}"
 
 
 def _parse(settings: list[str], known: dict) -> dict:

@@ -18,7 +18,6 @@ from microtutor.evaluation import CropEvaluation, Evaluation, evaluate, evaluate
 from microtutor.files import write_json
 from microtutor.microstructures import LineSample
 from microtutor.models import VAE
-from microtutor.models.vae import WEIGHTS
 from microtutor.training import TrainingConfig, read_log
 from microtutor.training.config import Images
 
@@ -81,6 +80,7 @@ def write_record(
         "wall_time_seconds": log["seconds"][-1],
         "images_seen": int(log["images"][-1]),
         "trainable_parameters": sum(p.numel() for p in vae.parameters() if p.requires_grad),
+        "processes": int(os.environ.get("WORLD_SIZE", 1)),
         "configuration": config.as_dict(),
         "metrics": metrics_by_seed(evaluations),
         "curve": {
@@ -135,14 +135,15 @@ def read_runs(name: str) -> list[dict[str, Any]]:
     return [{k: v if k in ("choice", "data_set") else float(v) for k, v in row.items()} for row in rows]
 
 
-def shipped_configuration(name: str) -> TrainingConfig:
-    """The configuration that shipped weights were trained with, from their card.
+def recorded_configuration(name: str) -> TrainingConfig:
+    """The configuration of a recorded training run, such as that of shipped weights, as one process repeats it.
 
-    >>> shipped_configuration("lines-1-4").latent_dim
+    >>> recorded_configuration("lines-1-4").latent_dim
     9
     """
-    card = json.loads((WEIGHTS / name / "card.json").read_text())
-    return TrainingConfig(**card["configuration"])
+    record = read_record(name)
+    config = TrainingConfig(**record["configuration"])
+    return config.replace(batch_size=config.batch_size * record.get("processes", 1))
 
 
 def _result(file_name: str) -> Path:

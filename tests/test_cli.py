@@ -45,16 +45,20 @@ def test_train_then_evaluate(tmp_path):
     assert "6.31e-05" in said.output  # the paper's number for the harder set
 
 
-def test_reproduce_trains_what_the_cards_say(tmp_path, monkeypatch):
+def test_reproduce_trains_what_the_records_say(tmp_path, monkeypatch):
     tiny = TrainingConfig(size=224, channels=8, steps=2, batch_size=2, validation_images=2, precision="bf16")
     monkeypatch.setattr("microtutor.models.shipped_weights", lambda: ["lines-1-4", "lines-3-6"])
-    monkeypatch.setattr("microtutor.records.shipped_configuration", lambda name: tiny)
+    recorded = {"lines-1-4": tiny, "lines-3-6": tiny.replace(start="runs/first"), "first": tiny.replace(seed=1)}
+    monkeypatch.setattr("microtutor.records.recorded_configuration", recorded.__getitem__)
     settings = sys.modules["microtutor.evaluation.report"]  # the name alone is the function
     monkeypatch.setattr(settings, "TRAINING_IMAGES", 40)
     monkeypatch.setattr(settings, "SEARCHED", 1)
     said = run("reproduce", "--train", "--images", 20, "--output", tmp_path)
     assert said.exit_code == 0, said.output
     assert (tmp_path / "lines-3-6" / "model.safetensors").is_file()
+    started = json.loads((tmp_path / "lines-3-6" / "training.json").read_text())["start"]
+    assert started == str(tmp_path / "first")
+    assert (tmp_path / "first" / "model.safetensors").is_file()
     names = [line.split("  ")[0] for line in said.stdout.splitlines()]
     for name in ("the paper", "PCA of the statistics, 9 numbers", "nearest of 40 images", "lines-1-4, 9 latents"):
         assert name in names

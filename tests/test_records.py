@@ -1,12 +1,14 @@
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from microtutor import records
 from microtutor.evaluation import evaluate, evaluate_reconstructions
 from microtutor.models import shipped_weights
-from microtutor.records import RESULTS, metrics, read_record, read_runs, shipped_configuration, write_record
+from microtutor.models.vae import WEIGHTS
+from microtutor.records import RESULTS, metrics, read_record, read_runs, recorded_configuration, write_record
 from microtutor.training import TrainingConfig, train
 
 TINY = TrainingConfig(size=32, channels=4, steps=3, batch_size=4, validate_every=1, validation_images=4, device="cpu")
@@ -82,4 +84,11 @@ def test_an_unknown_result_is_answered_with_those_there_are():
 
 
 def test_shipped_weights_can_be_trained_anew():
-    assert all(isinstance(shipped_configuration(name), TrainingConfig) for name in shipped_weights())
+    for name in shipped_weights():
+        card = json.loads((WEIGHTS / name / "card.json").read_text())
+        config = recorded_configuration(name)
+        assert TrainingConfig(**card["configuration"]) == config.replace(
+            batch_size=config.batch_size // card.get("processes", 1)
+        )
+        if config.start:  # the run it goes on from is recorded too
+            assert recorded_configuration(Path(config.start).name).start is None

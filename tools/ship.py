@@ -17,6 +17,17 @@ from microtutor.training import TrainingConfig
 
 IMAGES = {"lines": 1000}  # rock takes longer to measure
 IMAGES_OF_ROCK = 200
+KEPT = (
+    "command",
+    "seed",
+    "commit",
+    "environment",
+    "wall_time_seconds",
+    "images_seen",
+    "trainable_parameters",
+    "processes",
+    "configuration",
+)
 LIMITS = {
     "lines": "Knows straight parallel lines of these numbers and sizes only. Reconstructs the canonical form of an "
     "image, not its position. The more lines, the larger the error.",
@@ -38,8 +49,11 @@ def main(record_path: str, run_folder: str) -> None:
         "limits": LIMITS[config.material],
         "metrics": metrics_by_seed(evaluate_on_seeds(vae, source, images)),
     }
-    kept = ("command", "seed", "commit", "environment", "wall_time_seconds", "images_seen", "trainable_parameters")
-    write_json(folder / "card.json", card | {name: record[name] for name in (*kept, "configuration")})
+    card |= {name: record[name] for name in KEPT if name in record}
+    if config.start is not None:  # the run that this one went on from is recorded beside it
+        first = Path(record_path).with_name(f"{Path(config.start).name}.json")
+        card["started from"] = {name: value for name, value in json.loads(first.read_text()).items() if name in KEPT}
+    write_json(folder / "card.json", card)
     print(json.dumps(card["metrics"], indent=2))
 
 
