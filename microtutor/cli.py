@@ -236,7 +236,7 @@ def reproduce(
 
 @app.command()
 def experiment(
-    name: Annotated[str, typer.Argument(help="alpha, beta, latent, ablation, full-size, harder or paper")],
+    name: Annotated[str, typer.Argument(help="alpha, beta, latent, ablation, full-size, harder, grey or paper")],
     output: Annotated[Path | None, typer.Option(help="CSV file; by default results/NAME.csv")] = None,
     seeds: Annotated[int, typer.Option(help="runs of each choice")] = 3,
 ) -> None:

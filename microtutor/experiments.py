@@ -61,6 +61,8 @@ EXPERIMENTS: dict[str, dict[str, dict[str, Any]]] = {
         "  and alpha 500, amplitude 4": {"beta": 0.2, "warm_up": 0.9, "alpha": 500.0, "amplitude": 4.0},
         "data space, canonical images": {"loss": "data"},
     },
+    # what it does to let grey values cost something, where ghosts of lines are counted as lines
+    "grey": {f"price {value:g}": {"greyness": value} for value in (0.0, 1.0, 4.0, 16.0)},
     # the paper's three questions, on its own terms: plain images, no warm-up
     "paper": {
         "data space only": PLAIN | {"loss": "data"},
@@ -68,7 +70,8 @@ EXPERIMENTS: dict[str, dict[str, dict[str, Any]]] = {
         **{f"alpha {value:g}": PLAIN | {"alpha": value, "amplitude": 0.0} for value in (20.0, 200.0, 2000.0, 20000.0)},
     },
 }
-BASES = {"ablation": FULL, "harder": FULL.replace(count=(3, 6)), "full-size": LARGE}  # the others run on BASE
+HARDER = FULL.replace(count=(3, 6))
+BASES = {"ablation": FULL, "harder": HARDER, "grey": HARDER, "full-size": LARGE}  # the others run on BASE
 
 
 def runs(experiment: str, seeds: int, base: TrainingConfig | None = None) -> Iterator[tuple[str, TrainingConfig]]:
