@@ -346,7 +346,7 @@ class _Run:
         n, batch = self.config.images, self.config.batch_size * self.accelerator.num_processes
         if n is not None and n < batch:
             raise ValueError(f"expected at least {batch} images, a batch for each process, got {n}")
-        return None if n is None else torch.cat([images.bool() for images in self._draw(n, "train")])
+        return None if n is None else torch.cat([_small(images) for images in self._draw(n, "train")])
 
     def _statistics_scale(self) -> float:
         if not self.config.normalise:
@@ -357,6 +357,12 @@ class _Run:
         images = torch.cat([self._in_gauge(part) for part in self._draw(self.config.validation_images, "validation")])
         images = images.to(self.device)
         return images, torch.cat([StatisticsLoss().spectrum(part) for part in images.split(64)])
+
+
+def _small(images: Tensor) -> Tensor:
+    """Two-valued images as bool, a quarter of the memory; grey ones as they are."""
+    two_valued = images.bool()
+    return two_valued if torch.equal(two_valued.to(images), images) else images
 
 
 def _optimizer(model: torch.nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:

@@ -77,6 +77,17 @@ def test_fixed_own_images(tmp_path):
     assert set(next(batches).sum((1, 2, 3)).tolist()) <= widths
 
 
+@pytest.mark.parametrize("grey", [1.0, 0.25])
+def test_fixed_images_keep_their_grey_values(tmp_path, grey):
+    class Grey(Stripes):
+        def sample(self, n, **options):
+            return SimpleNamespace(images=grey * super().sample(n, **options).images)
+
+    made = loop._Run(OWN.replace(images=9), tmp_path, resume=False, source=Grey())
+    assert made.images.dtype == (torch.bool if grey == 1 else torch.float32)
+    assert next(made.batches(0)).unique().tolist() == [0, grey]
+
+
 @pytest.mark.parametrize("config", [OWN, NOISY], ids=["plain", "noise"])
 def test_resume_is_bit_identical(tmp_path, config):
     whole = run(tmp_path / "whole", config)
