@@ -23,7 +23,8 @@ from microtutor.evaluation.rock import (
 from microtutor.losses import StatisticsLoss
 from microtutor.microstructures import RockCrops, seeded_generator
 from microtutor.models import VAE
-from microtutor.statistics import autocorrelation, canonical_form
+from microtutor.models.vae import _evaluation_mode
+from microtutor.statistics import autocorrelation
 
 TRAINING_CROPS = 2000
 COMPONENTS = (9, 32)
@@ -106,12 +107,15 @@ def at_own_fraction(images: Tensor) -> Tensor:
 def prior_samples(vae: VAE, n: int, *, seed: int = 0) -> Tensor:
     """New images from standard normal latents, and standard normal noise if the decoder takes it: (n, 1, size, size).
 
-    >>> prior_samples(VAE(latent_dim=2, size=32, channels=8).eval(), 3).shape
+    They are decoded in evaluation mode, and are on the CPU.
+
+    >>> prior_samples(VAE(latent_dim=2, size=32, channels=8), 3).shape
     torch.Size([3, 1, 32, 32])
     """
     drawn = torch.randn(n, vae.latent_dim + vae.noise_dim, generator=seeded_generator(seed, 1))
     latents, noise = drawn.to(next(vae.parameters())).split([vae.latent_dim, vae.noise_dim], 1)
-    return torch.cat([vae.decode(z, e).cpu() for z, e in zip(latents.split(64), noise.split(64))])
+    with _evaluation_mode(vae):
+        return torch.cat([vae.decode(z, e).cpu() for z, e in zip(latents.split(64), noise.split(64))])
 
 
 def realisation_report(vae: VAE, images: Tensor, unrelated: Tensor, *, n: int = REALISATIONS) -> Numbers:
@@ -145,8 +149,7 @@ def realisation_report(vae: VAE, images: Tensor, unrelated: Tensor, *, n: int = 
 
 @torch.no_grad()
 def _at_zero_noise(vae: VAE, images: Tensor) -> Tensor:
-    mean, _ = vae.encode(canonical_form(images) if vae.gauge == "canonical" else images)
-    return vae.decode(mean, mean.new_zeros(len(mean), vae.noise_dim))
+    return vae._decode_means(images, torch.zeros(1, vae.noise_dim), 64)[:, 0]
 
 
 def _reference_rows(references: References, images: Tensor, crops: int) -> dict[str, Numbers]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -145,7 +147,8 @@ class VAE(nn.Module, PyTorchModelHubMixin):
             noise = self._draw_noise(1, 0).to(latents).expand(len(latents), -1)
         if not isinstance(noise, Tensor) or noise.shape != (len(latents), self.noise_dim):
             raise ValueError(f"expected noise of shape ({len(latents)}, {self.noise_dim}), got {describe(noise)}")
-        return self.decoder(torch.cat([latents, noise], 1) if self.noise_dim else latents)
+        dtype = next(self.decoder.parameters()).dtype
+        return self.decoder(torch.cat([latents.to(dtype), noise.to(dtype)], 1) if self.noise_dim else latents.to(dtype))
 
     def forward(self, images: Tensor, noise: Tensor | None = None, decoder_noise: Tensor | None = None) -> VAEOutput:
         """Encode, draw latents, decode. The images are taken as they are: see `reconstruct` for the gauge.
@@ -175,10 +178,10 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         an image has one reconstruction, whatever else is in the batch: the first of its `realisations`.
 
         Args:
-            images: (batch, 1, size, size) in [0, 1], on any device.
+            images: (batch, 1, size, size), bool or float in [0, 1], on any device.
 
         Returns:
-            (batch, 1, size, size) in [0, 1], on the device of `images`.
+            (batch, 1, size, size) in [0, 1], on the device of `images`, in the precision of the network.
         """
         return self._decode_means(images, self._draw_noise(1, 0), batch_size)[:, 0]
 
@@ -211,18 +214,14 @@ class VAE(nn.Module, PyTorchModelHubMixin):
 
     def _decode_means(self, images: Tensor, noise: Tensor, batch_size: int) -> Tensor:
         """Decode the latent mean of each image with each row of noise: (batch, rows, 1, size, size)."""
-        self._check(check_phase(images))
-        was_training, device = self.training, next(self.parameters()).device
-        self.eval()
-        try:
-            made = []
+        images, made = check_phase(images), []
+        self._check(images)
+        with _evaluation_mode(self):
             for part in images.split(batch_size):
                 part = canonical_form(part) if self.gauge == "canonical" else part
-                mean = self.encode(part.to(device))[0].repeat_interleave(len(noise), 0)
+                mean = self.encode(part.to(next(self.parameters())))[0].repeat_interleave(len(noise), 0)
                 decoded = self.decode(mean, noise.to(mean).repeat(len(part), 1)).to(images.device)
                 made.append(decoded.unflatten(0, (len(part), len(noise))))
-        finally:
-            self.train(was_training)
         return torch.cat(made)
 
     def _check(self, images: Any) -> None:
@@ -287,6 +286,17 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         return vae.to(device).eval()
 
 
+@contextmanager
+def _evaluation_mode(network: nn.Module) -> Iterator[None]:
+    """The network in evaluation mode, and afterwards in the mode it was in."""
+    was_training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(was_training)
+
+
 def shipped_weights() -> list[str]:
     """Names of the weights that come with the package.
 
@@ -298,14 +308,14 @@ def shipped_weights() -> list[str]:
 
 def _find(name: str, hub_options: dict[str, Any]) -> Path:
     """The folder that holds model.safetensors and config.json of the named weights."""
-    for folder in (WEIGHTS / name, Path(name)):
-        if folder.is_dir():
-            missing = [file for file in ("config.json", "model.safetensors") if not (folder / file).is_file()]
-            if missing:
-                raise FileNotFoundError(
-                    f"expected {' and '.join(missing)} in {folder}; is it a folder written by save_pretrained?"
-                )
-            return folder
+    folder = WEIGHTS / name if name in shipped_weights() else Path(name)
+    if folder.is_dir():
+        missing = [file for file in ("config.json", "model.safetensors") if not (folder / file).is_file()]
+        if missing:
+            raise FileNotFoundError(
+                f"expected {' and '.join(missing)} in {folder}; is it a folder written by save_pretrained?"
+            )
+        return folder
     shipped = ", ".join(shipped_weights()) or "(none shipped)"
     known = f"expected one of {shipped}, a folder, or a hub id owner/name; got {name!r}"
     if name.count("/") != 1 or name.startswith((".", "/", "~")):

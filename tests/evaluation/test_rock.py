@@ -140,6 +140,23 @@ def test_prior_samples_are_decoded_standard_normal_numbers():
         assert not made.requires_grad
 
 
+def test_networks_in_training_mode_are_measured_in_evaluation_mode():
+    vae = network(encoder="resnet18", decoder="paper", noise_dim=2)  # whose batch norm differs between the modes
+    wanted = prior_samples(vae, 4), realisation_report(vae, crops(3), crops(4, seed=1), n=2)
+    vae.train()
+    assert torch.equal(prior_samples(vae, 4), wanted[0])
+    assert realisation_report(vae, crops(3), crops(4, seed=1), n=2) == wanted[1]
+    assert vae.training
+
+
+@pytest.mark.gpu
+def test_networks_on_a_gpu_are_measured():
+    wanted = realisation_report(network(noise_dim=2), crops(3), crops(4, seed=1), n=2)
+    found = realisation_report(network(noise_dim=2).cuda(), crops(3), crops(4, seed=1), n=2)
+    name = "statistics_error_mean_at_zero_noise"
+    assert found[name] == pytest.approx(wanted[name], rel=0.05)
+
+
 class Roller(VAE):
     """A decoder whose noise only shifts: all its images are twins."""
 

@@ -164,6 +164,22 @@ def test_reconstruct_leaves_the_mode_after_an_error(monkeypatch):
     assert network.training
 
 
+@pytest.mark.parametrize("dtype", [torch.bool, torch.float64, torch.bfloat16])
+def test_reconstruct_takes_images_of_any_precision(dtype):
+    assert torch.equal(tiny().reconstruct(images().to(dtype)), tiny().reconstruct(images()))
+
+
+@pytest.mark.parametrize(("dtype", "atol"), [(torch.float64, 1e-5), (torch.bfloat16, 2e-2)])
+@pytest.mark.parametrize("noise_dim", [0, 2])
+def test_networks_of_another_precision(dtype, atol, noise_dim):
+    network = tiny(noise_dim=noise_dim)
+    wanted = network.reconstruct(images())
+    made = network.to(dtype).reconstruct(images())
+    assert made.dtype == dtype
+    torch.testing.assert_close(made.float(), wanted, rtol=0, atol=atol)
+    assert network.decode(torch.zeros(1, 3)).dtype == dtype
+
+
 @pytest.mark.gpu
 def test_reconstruct_on_a_gpu():
     x = images()
@@ -337,6 +353,14 @@ def test_missing_file(folder, name):
     (folder / name).unlink()
     with pytest.raises(FileNotFoundError, match=rf"expected {name} in {folder}; is it a folder written by save_pretra"):
         VAE.from_pretrained(folder)
+
+
+def test_a_folder_is_looked_up_from_here_and_not_inside_the_package(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert VAE.from_pretrained(".").latent_dim == 3
+    (folder / "inside").mkdir()
+    monkeypatch.chdir(folder / "inside")
+    assert VAE.from_pretrained("..").latent_dim == 3
 
 
 @pytest.mark.parametrize("name", ["lines", "./no/such/folder", "/no-folder/x", "a/b/c", "", ".", "../weights"])
