@@ -33,11 +33,22 @@ def metrics(evaluation: Evaluation | CropEvaluation) -> dict[str, Any]:
 
 
 def evaluate_on(vae: VAE, source: Images, images: int = 1000, seed: int = 0) -> Evaluation | CropEvaluation:
-    """Evaluate on held-out images of a source: as lines if they are lines, otherwise as crops of random material."""
+    """Evaluate on held-out images of a source: as lines if they are lines, otherwise as crops of random material.
+
+    Images that the metrics cannot do without a phase of, empty ones and crops of one phase, are left out; how many is
+    said on the error stream, and the evaluation's `images` counts those that were measured.
+    """
     sample = source.sample(images, seed=seed)
+    usable = sample.images.flatten(1).amax(1) > 0
+    if not isinstance(sample, LineSample):
+        usable &= sample.images.flatten(1).amin(1) < 1
+    left_out = int((~usable).sum())
+    if left_out:
+        print(f"left out {left_out} of {images} images, which have one phase only", file=sys.stderr)
     if isinstance(sample, LineSample):
-        return evaluate(vae, sample)
-    return evaluate_crops(vae, sample.images, data_set=str(getattr(source, "rock", "")))
+        return evaluate(vae, sample[usable] if left_out else sample)
+    rock = getattr(source, "rock", "")
+    return evaluate_crops(vae, sample.images[usable], data_set=rock if isinstance(rock, str) else "")
 
 
 def evaluate_on_seeds(vae: VAE, source: Images, images: int = 1000) -> dict[int, Evaluation | CropEvaluation]:

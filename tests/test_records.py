@@ -3,12 +3,22 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 
 from microtutor import records
 from microtutor.evaluation import evaluate, evaluate_reconstructions
-from microtutor.models import shipped_weights
+from microtutor.microstructures import LineImages, OverlappingDiscs, RockCrops
+from microtutor.models import VAE, shipped_weights
 from microtutor.models.vae import WEIGHTS
-from microtutor.records import RESULTS, metrics, read_record, read_runs, recorded_configuration, write_record
+from microtutor.records import (
+    RESULTS,
+    evaluate_on,
+    metrics,
+    read_record,
+    read_runs,
+    recorded_configuration,
+    write_record,
+)
 from microtutor.training import TrainingConfig, train
 
 TINY = TrainingConfig(size=32, channels=4, steps=3, batch_size=4, validate_every=1, validation_images=4, device="cpu")
@@ -47,6 +57,27 @@ def test_metrics_are_the_summary_alone_in_five_digits():
     assert (found["images"], found["data_set"]) == (6, "1-4 lines")
     assert found["statistics_error_mean"] == float(f"{evaluation.statistics_error_mean:.4e}")
     assert found["statistics_error_mean"] != evaluation.statistics_error_mean
+
+
+@pytest.mark.parametrize(
+    ("source", "usable"),
+    [
+        (LineImages(count=(0, 1), size=32), lambda m: m.sum((1, 2, 3)) > 0),
+        (OverlappingDiscs(fraction=0.1, radius=8, size=32), lambda m: m.sum((1, 2, 3)) > 0),
+        (OverlappingDiscs(fraction=0.95, radius=8, size=32), lambda m: m.mean((1, 2, 3)) < 1),
+    ],
+)
+def test_images_of_one_phase_are_left_out(source, usable, capsys):
+    vae, images = VAE(size=32, channels=4), source.sample(40).images
+    left = int(usable(images).sum())
+    assert 0 < left < 40
+    assert evaluate_on(vae, source, 40).images == left
+    assert capsys.readouterr().err == f"left out {40 - left} of 40 images, which have one phase only\n"
+
+
+def test_a_data_set_is_named_after_a_rock_with_a_name_only():
+    volume = torch.rand(25, 25, 25, generator=torch.Generator().manual_seed(0)) < 0.5
+    assert evaluate_on(VAE(size=16, channels=4), RockCrops(volume, size=16), 4).data_set == ""
 
 
 @pytest.mark.parametrize("failure", [FileNotFoundError("git"), subprocess.TimeoutExpired("git", 10)])
