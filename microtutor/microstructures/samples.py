@@ -18,10 +18,15 @@ SPLITS = ("train", "validation", "test")
 def seeded_generator(*seed: int) -> torch.Generator:
     """A CPU random generator that depends on the numbers given (but for zeros at their end), and on nothing else.
 
+    Raises:
+        ValueError: a number below 0 or of 2**32 and more, which would stand for the stream of two other numbers.
+
     >>> a, b = seeded_generator(0, 1), seeded_generator(0, 1)
     >>> bool(torch.rand((), generator=a) == torch.rand((), generator=b))
     True
     """
+    if not all(0 <= number < 2**32 for number in seed):
+        raise ValueError(f"expected seeds of at least 0 and below 2**32 = {2**32}, got {max(seed, key=abs)}")
     state = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state >> np.uint64(1)))
 

@@ -93,6 +93,14 @@ def test_seeded_generator_depends_on_every_number():
     assert draws == [torch.rand((), generator=seeded_generator(*seed)).item() for seed in seeds]
 
 
+@pytest.mark.parametrize("seed", [(2**32,), (0, 1, 2**32 + 5), (-1,)])
+def test_seeds_that_would_stand_for_other_streams(seed):
+    with pytest.raises(ValueError, match=r"expected seeds of at least 0 and below 2\*\*32 = 4294967296, got"):
+        seeded_generator(*seed)
+    with pytest.raises(ValueError, match="expected seed"):
+        LineImages(size=16).sample(1, seed=seed[-1])
+
+
 def test_batches():
     lines = LineImages(size=64)
     four = list(itertools.islice(lines.batches(5, seed=3), 4))
