@@ -285,6 +285,17 @@ def test_bad_input(value, options, error, message):
 def test_zero_shift_in_the_middle():
     with pytest.raises(ValueError, match=r"zero shift at index \[0, 0\].*apply torch.fft.ifftshift"):
         reconstruct(autocorrelation(lines(), centred=True))
+    beside_others = torch.stack([statistics_of_lines(), autocorrelation(lines(), centred=True)])
+    with pytest.raises(ValueError, match=r"zero shift at index \[0, 0\].*apply torch.fft.ifftshift"):
+        reconstruct(beside_others)
+
+
+def test_open_statistics_may_be_larger_in_the_middle_than_at_zero_shift():
+    m = torch.zeros(2, 8, 8)
+    m[0, :4, :4] = m[0, 4:, 4:] = m[1, 2, 2] = 1
+    f = autocorrelation(m, boundary="open")
+    assert f[0, 4, 4] > f[0, 0, 0]
+    assert reconstruct(f, boundary="open", steps=2).shape == m.shape
 
 
 def test_all_combinations_keep_to_the_numbers():
