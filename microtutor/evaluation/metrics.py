@@ -16,6 +16,7 @@ from microtutor.losses import StatisticsLoss
 from microtutor.microstructures import PAPER_SIZE, LineSample
 from microtutor.models import VAE
 from microtutor.statistics import cross_correlation, volume_fraction
+from microtutor.statistics.products import full_precision
 
 THRESHOLD = 0.5
 SMALLEST_LINE = 100  # pixels, in a 224 px image: smaller connected pieces are not counted as lines
@@ -55,7 +56,8 @@ class Evaluation:
         count_accuracy: share of images with the right number of lines, by `count_lines`, after thresholding.
         volume_fraction_difference: mean of |phi - phi'| / phi after thresholding.
         per_image: the numbers behind them, one (n,) tensor each.
-        data_set: which of the paper's sets the labels fit.
+        data_set: which of the paper's sets the labels fit: "1-4 lines" or "3-6 lines"; the fewest and most lines that
+            were drawn if they fit none of them, or both.
     """
 
     statistics_error_mean: float
@@ -72,12 +74,14 @@ class Evaluation:
     per_image: dict[str, Tensor] = field(repr=False)
 
     def table(self) -> str:
-        """The metrics as text, beside the paper's numbers for the same set."""
-        paper = PAPER[self.data_set]
-        lines = [f"{self.images} images, {self.data_set}, {self.size} px", f"{'':40}{'here':>10}{'paper':>10}"]
-        for name, (label, form) in ROWS.items():
-            theirs = form.format(paper[name]) if name in paper else "-"
-            lines.append(f"{label:40}{form.format(getattr(self, name)):>10}{theirs:>10}")
+        """The metrics as text, beside the paper's numbers for the same set, if it is one of the paper's."""
+        paper = PAPER.get(self.data_set)
+        lines = [f"{self.images} images, {self.data_set}, {self.size} px", f"{'':40}{'here':>10}"]
+        lines += [f"{label:40}{form.format(getattr(self, name)):>10}" for name, (label, form) in ROWS.items()]
+        if paper is None:
+            return "\n".join(lines)
+        theirs = ["paper", *(form.format(paper[name]) if name in paper else "-" for name, (_, form) in ROWS.items())]
+        lines[1:] = [f"{line}{number:>10}" for line, number in zip(lines[1:], theirs, strict=True)]
         if self.size != PAPER_SIZE:
             lines.append(f"(the paper's images have {PAPER_SIZE} px: compare with care)")
         return "\n".join(lines)
@@ -123,7 +127,7 @@ def evaluate_reconstructions(reconstruction: Tensor, sample: LineSample) -> Eval
         volume_fraction_difference=per_image["volume_fraction_difference"].mean().item(),
         images=len(originals),
         size=originals.shape[-1],
-        data_set="1-4 lines" if int(sample.count.max()) <= 4 else "3-6 lines",
+        data_set=_data_set(*(int(count) for count in sample.count.aminmax())),
         per_image=per_image,
     )
 
@@ -218,9 +222,17 @@ def aligned_data_error(a: Tensor, b: Tensor) -> Tensor:
 
 def aligned_channel_error(a: Tensor, b: Tensor) -> Tensor:
     """As `aligned_data_error`, of images (..., channels, H, W) with one shift and inversion for all channels."""
+    a, b = full_precision(a), full_precision(b)
     overlaps = [cross_correlation(twin, b).mean(-3).amax((-2, -1)) for twin in (a, a.flip((-2, -1)))]
     axes = (-3, -2, -1)
     return (a.square().mean(axes) + b.square().mean(axes) - 2 * torch.maximum(*overlaps)).clamp_min(0)
+
+
+def _data_set(fewest: int, most: int) -> str:
+    """The set of the paper that numbers of lines fit, or the numbers themselves if they fit none or both."""
+    if 1 <= fewest < 3 and most <= 4:
+        return "1-4 lines"
+    return "3-6 lines" if fewest >= 3 and 4 < most <= 6 else f"{fewest}-{most} lines"
 
 
 def _without_channel(images: Tensor) -> Tensor:

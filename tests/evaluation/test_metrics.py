@@ -149,6 +149,12 @@ def test_aligned_data_error_of_twins_is_zero():
     assert aligned_data_error(images.flip(0), images).median() > 0.01
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_aligned_data_error_is_computed_in_full_precision(dtype):
+    a, b = 0.7 * sample(20, size=224).images.to(dtype), sample(20, size=224).images.to(dtype)
+    torch.testing.assert_close(aligned_data_error(a, b), aligned_data_error(a.float(), b.float()), rtol=0, atol=0)
+
+
 def test_aligned_data_error_of_different_sizes():
     with pytest.raises(ValueError, match=r"first image and the second of the same shape, got \(2, 2\) and \(2, 3\)"):
         aligned_data_error(torch.zeros(2, 2), torch.zeros(2, 3))
@@ -236,9 +242,9 @@ def test_a_model_that_draws_nothing(made):
 
 # --- the table --------------------------------------------------------------------------------------------------------
 def test_table_stands_beside_the_papers_numbers():
-    part = sample(4, size=224)
+    part = sample(8, size=224)
     lines = evaluate_reconstructions(0.6 * part.images, part).table().splitlines()
-    assert lines[0] == "4 images, 1-4 lines, 224 px"
+    assert lines[0] == "8 images, 1-4 lines, 224 px"
     assert lines[1].split() == ["here", "paper"]
     rows = {line[:40].strip(): line[40:].split() for line in lines[2:]}
     theirs = {label: paper for label, (_, paper) in rows.items()}
@@ -264,6 +270,27 @@ def test_table_of_the_harder_set():
     assert "4.56e-05" in table
     assert "63.0%" not in table
     assert table.endswith("(the paper's images have 224 px: compare with care)")
+
+
+@pytest.mark.parametrize(
+    ("drawn", "data_set"),
+    [
+        ((1, 4), "1-4 lines"),
+        ((2, 2), "1-4 lines"),
+        ((3, 6), "3-6 lines"),
+        ((5, 5), "3-6 lines"),
+        ((3, 4), "3-4 lines"),  # may be of either set
+        ((1, 6), "1-6 lines"),
+        ((0, 3), "0-3 lines"),
+        ((4, 9), "4-9 lines"),
+    ],
+)
+def test_other_numbers_of_lines_do_not_stand_beside_the_papers(drawn, data_set):
+    part = sample(2, (4, 4))
+    part = LineSample(part.images, part.vertical, torch.tensor(drawn))
+    table = evaluate_reconstructions(part.images, part).table()
+    assert table.startswith(f"2 images, {data_set}, 64 px")
+    assert ("paper" in table) is (data_set in PAPER)
 
 
 def test_numbers_of_the_paper():
