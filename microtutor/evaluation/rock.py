@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from microtutor.checks import check_phase, check_same_shape
 from microtutor.evaluation.metrics import ROWS, THRESHOLD, errors_per_image, summary_of_errors
@@ -147,6 +148,7 @@ def _distance(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _chord_counts(images: Tensor) -> Tensor:
-    """Numbers of chords of each length, along both axes of square images together, (n, side + 1)."""
-    along_width, along_height = (chord_length_distribution(images, axis=axis, counts=True)[:, 0] for axis in (-1, -2))
+    """Numbers of chords of each length, along both axes together, (n, longer side + 1)."""
+    counts = [chord_length_distribution(images, axis=axis, counts=True)[:, 0] for axis in (-1, -2)]
+    along_width, along_height = (pad(each, (0, max(images.shape[-2:]) + 1 - each.shape[-1])) for each in counts)
     return along_width + along_height

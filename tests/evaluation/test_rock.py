@@ -62,6 +62,14 @@ def test_an_image_without_the_phase_has_no_chords():
     assert chord_length_distance(torch.zeros(1, 1, SIZE, SIZE), bars(2)).isnan()
 
 
+def test_crops_need_not_be_square():
+    image = torch.zeros(1, 1, 6, 10)
+    image[..., 1:4, 2:7] = 1  # three chords of 5 px, five chords of 3 px
+    assert readings(image)["mean_chord_length"].item() == pytest.approx((3 * 5 + 5 * 3) / 8)
+    assert readings(image.mT)["mean_chord_length"] == readings(image)["mean_chord_length"]
+    assert evaluate_crop_reconstructions(image, image).chord_length_distance == 0
+
+
 def test_chord_length_distance_by_brute_force():
     """Sort the chords of both; matched in this order, their lengths differ by the distance."""
 
