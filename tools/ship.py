@@ -31,7 +31,7 @@ KEPT = (
 LIMITS = {
     "lines": "Knows straight parallel lines of these numbers and sizes only. Reconstructs the canonical form of an "
     "image, not its position. The more lines, the larger the error.",
-    "berea, data": "Knows crops of one sandstone at one resolution. Knows roughly where large pores lie, and paints the "
+    "berea, data": "Knows crops of one sandstone at one resolution. Knows roughly where large pores lie; paints the "
     "rest grey: cut at 0.5 it loses two fifths of the pores. See results/rock.json for more, and for another rock.",
     "berea": "Knows crops of one sandstone at one resolution. Where the pores lie is lost, as their statistics do not "
     "say it; fine structure is too ragged. See results/rock.json for what else it gets wrong, and for another rock.",
