@@ -187,7 +187,7 @@ class GrainSample(Sample):
     Attributes:
         images: (n, 1, size, size) float32; 1 in the grains of the phase of interest.
         labels: (n, size, size) int64; the number of the grain, from 0.
-        seeds: (n, grains, 2) float64; row and column of the seed of each grain.
+        seeds: (n, grains, 2) float64, on mps float32; row and column of the seed of each grain.
     """
 
     labels: Tensor
@@ -233,7 +233,8 @@ class VoronoiGrains(Images[GrainSample]):
             labels[distance < nearest] = grain
             nearest = torch.minimum(nearest, distance)
         images = coloured.gather(1, labels.flatten(1)).view(n, 1, self.size, self.size).float()
-        return GrainSample(images.to(device), labels.to(device), seeds.to(device))
+        exact = torch.float32 if torch.device(device).type == "mps" else torch.float64  # mps has no float64
+        return GrainSample(images.to(device), labels.to(device), seeds.to(device, exact))
 
 
 def _squared_distance(points: Tensor, size: int) -> Tensor:

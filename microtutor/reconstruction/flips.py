@@ -17,11 +17,14 @@ def two_valued(images: Tensor, target: Target) -> Tensor:
     """
     if target.phases is not None:
         return torch.zeros_like(images).scatter(1, images.argmax(1, keepdim=True), 1.0)
-    flat = images.flatten(1)
-    rank = flat.argsort(1, descending=True).argsort(1)
-    wanted = (target.fractions * flat.shape[1]).round()
-    binary = (rank < wanted).to(images).reshape(images.shape)
+    binary = brightest(images, (target.fractions * images[0].numel()).round())
     return flip_pixels(binary, target.statistics) if target.is_periodic else binary
+
+
+def brightest(images: Tensor, number: Tensor) -> Tensor:
+    """1 in the brightest pixels of each image (batch, ...), as many as `number` (batch, 1) says; 0 in the others."""
+    rank = images.flatten(1).argsort(1, descending=True).argsort(1)
+    return (rank < number).to(images).reshape(images.shape)
 
 
 def flip_pixels(images: Tensor, f: Tensor) -> Tensor:
@@ -43,10 +46,11 @@ def flip_pixels(images: Tensor, f: Tensor) -> Tensor:
     >>> flip_pixels(torch.tensor([[[1., 1., 1., 0., 1., 0.]]]), autocorrelation(bar))
     tensor([[[1., 1., 1., 0., 0., 0.]]])
     """
-    m, result, shape = images.double(), images.clone(), images.shape[-2:]
-    pixels, rows = shape[0] * shape[1], torch.arange(len(images), device=images.device)
-    twice = [(2 * torch.arange(n, device=images.device)) % n for n in shape]
-    wanted = rfft2(f.double())
+    device = torch.device("cpu") if images.device.type == "mps" else images.device  # mps has no float64
+    m, result, shape = images.to(device).double(), images.clone(), images.shape[-2:]
+    pixels, rows = shape[0] * shape[1], torch.arange(len(images), device=device)
+    twice = [(2 * torch.arange(n, device=device)) % n for n in shape]
+    wanted = rfft2(f.to(device).double())
     while len(rows):
         spectrum = rfft2(m)
         difference = spectrum.abs().square() / pixels - wanted[rows]

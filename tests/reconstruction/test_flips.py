@@ -50,6 +50,13 @@ def test_images_of_a_batch_do_not_mix():
     assert torch.equal(together, alone)
 
 
+@pytest.mark.skipif(not torch.backends.mps.is_available(), reason="needs MPS")
+def test_flips_on_mps():
+    images = LineImages(size=16).sample(3, seed=0).images[:, 0]
+    f = autocorrelation(LineImages(size=16).sample(3, seed=1).images[:, 0])
+    assert torch.equal(flip_pixels(images.to("mps"), f.to("mps")).cpu(), flip_pixels(images, f))
+
+
 def test_two_valued_at_the_wanted_volume_fraction():
     f = autocorrelation(LineImages(size=32).sample(4, seed=0).images)
     early = {"steps": 20, "tolerance": 1e-6}
