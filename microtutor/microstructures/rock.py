@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import zipfile
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -87,8 +88,8 @@ class RockCrops(Images[RockSample]):
     """Square crops from slices of a rock, normal to all three of its axes, with blocks kept apart for testing.
 
     Neighbouring slices of a volume are nearly equal, so a random split would test on what was learned. Here each split
-    has blocks of its own. Along an axis of n voxels, t = 8 n / 100 and g = 4 n / 100, rounded down; that is 32 and 16
-    of Berea's 400:
+    has blocks of its own. Along an axis of n voxels, t = 8 n / 100 and g = 4 n / 100, both rounded down, g to 1 at
+    least; that is 32 and 16 of Berea's 400:
 
     - train: the cube [t + g, n - t - g)^3 in the middle;
     - validation: three slabs of thickness t at the low faces, [0, t) along one axis, [0, n - t - g) along the others;
@@ -102,6 +103,8 @@ class RockCrops(Images[RockSample]):
         rock: berea, ketton, or a volume of your own, (depth, height, width), bool or with values in {0, 1}.
         size: height and width of the crops in voxels.
         augment: turn and flip the crops for training at random; never those of other splits.
+
+    Crops of volumes of your own compare equal if the volume is the very same tensor.
 
     >>> cube = torch.zeros(50, 50, 50, dtype=torch.bool)
     >>> RockCrops(cube, size=32).sample(4, seed=0).images.shape
@@ -121,6 +124,13 @@ class RockCrops(Images[RockSample]):
             raise TypeError(f"expected a name or a volume (depth, height, width), got {describe(self.rock)}")
         elif self.rock.dtype != torch.bool and not bool(((self.rock == 0) | (self.rock == 1)).all()):
             raise ValueError("expected a volume with values in {0, 1}, got others; threshold it first")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RockCrops):
+            return NotImplemented
+        named = isinstance(self.rock, str) and isinstance(other.rock, str)
+        same = self.rock == other.rock if named else self.rock is other.rock  # == of tensors goes voxel by voxel
+        return same and (self.size, self.augment) == (other.size, other.augment)
 
     @property
     def volume(self) -> Tensor:
@@ -213,15 +223,34 @@ def _read_volume(path: Path) -> np.ndarray:
         raise FileNotFoundError(f"no file {path}")
     name, content = path.name, path.read_bytes()
     if path.suffix == ".zip":
-        with zipfile.ZipFile(path) as archive:
-            names = [n for n in archive.namelist() if Path(n).suffix in (".tif", ".tiff", ".npy")]
-            if len(names) != 1:
-                raise ValueError(f"expected one .tif or .npy in {path.name}, got {len(names)}")
-            name, content = names[0], archive.read(names[0])
-    grey = np.load(io.BytesIO(content), allow_pickle=False) if name.endswith(".npy") else _read_frames(content, name)
+        name, content = _unpacked(path)
+    grey = _read_array(content, name) if name.endswith(".npy") else _read_frames(content, name)
     if grey.ndim != 3 or not grey.size or grey.dtype.kind not in "buif":
         raise ValueError(f"expected grey values (depth, height, width) in {name}, got {grey.dtype} {grey.shape}")
+    if not np.isfinite(grey).all():
+        raise ValueError(f"expected finite grey values in {name}, got NaN or infinity; replace them first")
     return grey
+
+
+def _unpacked(path: Path) -> tuple[str, bytes]:
+    """Name and content of the one volume in an archive."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [n for n in archive.namelist() if Path(n).suffix in (".tif", ".tiff", ".npy")]
+            if len(names) == 1:
+                return names[0], archive.read(names[0])
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise ValueError(f"{path.name} is no archive that can be read ({error}); fetch it again") from error
+    raise ValueError(f"expected one .tif or .npy in {path.name}, got {len(names)}")
+
+
+def _read_array(content: bytes, name: str) -> np.ndarray:
+    if not content.startswith(np.lib.format.MAGIC_PREFIX):  # np.load would take it for a pickle or an archive
+        raise ValueError(f"{name} is no array that can be read; save it with numpy.save")
+    try:
+        return np.load(io.BytesIO(content), allow_pickle=False)
+    except (ValueError, EOFError, SyntaxError) as error:
+        raise ValueError(f"{name} is no array that can be read ({error}); save it with numpy.save") from error
 
 
 def _read_frames(content: bytes, name: str) -> np.ndarray:

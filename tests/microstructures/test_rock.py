@@ -122,6 +122,17 @@ def test_bad_rocks(arguments, error, message):
         RockCrops(*arguments)
 
 
+def test_crops_of_volumes_can_be_compared():
+    crops, twin = RockCrops(VOLUME, size=16), RockCrops(VOLUME.clone(), size=16)
+    assert crops == RockCrops(VOLUME, size=16)
+    assert hash(crops) == hash(RockCrops(VOLUME, size=16))
+    assert crops != twin
+    assert crops != RockCrops(VOLUME, size=20)
+    assert crops != RockCrops("berea", size=16) != crops
+    assert RockCrops("berea") == RockCrops("berea") != RockCrops("ketton")
+    assert crops != "berea"
+
+
 def test_crops_that_do_not_fit():
     crops = RockCrops(VOLUME, size=40)
     assert len(crops.sample(3, split="test")) == 3
@@ -175,6 +186,30 @@ def test_files_that_are_no_volume(tmp_path):
         pass
     with pytest.raises(ValueError, match=r"expected one .tif or .npy in empty.zip, got 0"):
         load_volume(tmp_path / "empty.zip")
+
+
+@pytest.mark.parametrize("left", [0, 20, 100, 150])
+def test_damaged_files(tmp_path, left):
+    content = write(tmp_path / "volume.npy").read_bytes()
+    (tmp_path / "volume.npy").write_bytes(content[:left])
+    with pytest.raises(ValueError, match="volume.npy is no array that can be read"):
+        load_volume(tmp_path / "volume.npy")
+    with zipfile.ZipFile(tmp_path / "volume.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("volume.npy", content)
+    packed = bytearray((tmp_path / "volume.zip").read_bytes())
+    packed[50 + left % 40] ^= 255  # one wrong byte
+    for damaged in (packed, packed[: len(packed) // 2], b""):
+        (tmp_path / "volume.zip").write_bytes(damaged)
+        with pytest.raises(ValueError, match="volume.zip is no archive that can be read"):
+            load_volume(tmp_path / "volume.zip")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_volumes_with_holes(tmp_path, value):
+    array = GREY.astype(np.float32)
+    array[0, 0, 0] = value
+    with pytest.raises(ValueError, match="expected finite grey values in volume.npy, got NaN or infinity"):
+        load_volume(write(tmp_path / "volume.npy", array), threshold=50)
 
 
 def test_no_pickle_is_loaded(tmp_path):
