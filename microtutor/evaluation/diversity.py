@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -40,8 +41,11 @@ class Diversity:
 
     @property
     def ratio(self) -> float:
-        """Median distance of two realisations over that of two unrelated images: 0 is one image, 1 is chance."""
-        return self.median / self.unrelated_median
+        """Median distance of two realisations over that of two unrelated images: 0 is one image, 1 is chance.
+
+        NaN where the unrelated images are twins too, so that nothing can be told.
+        """
+        return self.median / self.unrelated_median if self.unrelated_median else math.nan
 
     def __str__(self) -> str:
         error = "" if self.statistics_error is None else f"; statistics error at most {self.statistics_error.max():.1e}"

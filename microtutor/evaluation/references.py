@@ -23,7 +23,7 @@ class References:
     """
 
     def __init__(self, training: Tensor):
-        self.images = check_phase(training)
+        self.images = check_phase(training).detach()
         self.statistics = _flat_statistics(training)
         self.mean = self.statistics.mean(0)
 
@@ -50,5 +50,5 @@ class References:
 
 def _flat_statistics(images: Tensor) -> Tensor:
     """f(r) of each image as one row, (n, H * W), on the CPU."""
-    parts = [autocorrelation(part).flatten(1) for part in check_phase(images).float().split(64)]
+    parts = [autocorrelation(part).flatten(1) for part in check_phase(images).detach().float().split(64)]
     return torch.cat(parts).cpu()

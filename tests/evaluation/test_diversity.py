@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -42,6 +44,12 @@ def test_twins_are_one_realisation():
     assert found.ratio < 1e-4
     assert found.statistics_error is not None
     assert found.statistics_error.max() < 1e-12
+
+
+def test_unrelated_images_that_are_twins_tell_nothing():
+    found = diversity(lines(3), torch.ones(2, 1, 32, 32))
+    assert math.isnan(found.ratio)
+    assert "ratio nan" in str(found)
 
 
 def test_channels_move_together():

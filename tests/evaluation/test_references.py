@@ -55,6 +55,15 @@ def test_more_components_describe_better(references):
     assert errors == sorted(errors, reverse=True)
 
 
+def test_images_with_a_gradient(images):
+    wanted, found = References(images), References(images.clone().requires_grad_())
+    asked = images.clone().requires_grad_()
+    for method, more in (("mean_errors", ()), ("pca_errors", (3,)), ("nearest_images", ())):
+        made = getattr(found, method)(asked, *more)
+        assert torch.equal(made, getattr(wanted, method)(images, *more))
+        assert not made.requires_grad
+
+
 @pytest.mark.parametrize("components", [0, 2.5, "nine"])
 def test_components_are_checked(references, images, components):
     with pytest.raises((TypeError, ValueError), match="expected components"):
