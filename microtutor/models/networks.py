@@ -64,7 +64,9 @@ class CompactDecoder(nn.Sequential):
 class ResNetEncoder(nn.Module):
     """A torchvision ResNet without its last layer, and two dense layers: the paper's encoder is resnet152, frozen.
 
-    Grey images are spread to three channels by a learned 1 x 1 convolution and normalised as ImageNet's.
+    Grey images are spread to three channels by a learned 1 x 1 convolution and normalised as ImageNet's. A frozen
+    ResNet keeps its weights, not the running statistics of its batch norms: they follow the images in training mode, as
+    in the paper's published code.
     """
 
     features = 1024

@@ -61,7 +61,7 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         channels: feature channels of the compact networks at their finest resolution.
         gauge: "canonical" if the network is meant for images in canonical form: `reconstruct` then brings them to it.
         pretrained: start a ResNet from torchvision's ImageNet weights.
-        frozen: keep the ResNet's own weights as they are.
+        frozen: keep the ResNet's own weights as they are; its batch norms still follow the images in training mode.
         noise_dim: how many random numbers the decoder takes beside the latents. The latents then say which statistics
             an image has, the noise which image of those it is; see `realisations`. 0 for one image for each latent
             vector, as in the paper. Training keeps the decoder from ignoring its noise; see `TrainingConfig`.

@@ -42,8 +42,9 @@ def reconstruct(
     """Find images with given two-point statistics: different ones from each noise, or the nearest to a given start.
 
     From noise, Adam first brings the spectral amplitudes near the wanted ones; then L-BFGS descends on the statistics
-    error. Each image has its own noise, step length and end, so that it does not depend on those beside it. A pixel is
-    sin^2 of a free angle (with several phases, the squares of a vector, divided by their sum), so it stays in [0, 1].
+    error. Each image has its own step length and end; its noise is chosen by the seed and its place in the batch. A
+    pixel is sin^2 of a free angle (with several phases, the squares of a vector, divided by their sum), so it stays in
+    [0, 1].
 
     Args:
         target_statistics: f(r), zero shift at index 0, shape (..., H, W), as `autocorrelation` returns it; with
