@@ -128,9 +128,11 @@ class RockCrops(Images[RockSample]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RockCrops):
             return NotImplemented
-        named = isinstance(self.rock, str) and isinstance(other.rock, str)
-        same = self.rock == other.rock if named else self.rock is other.rock  # == of tensors goes voxel by voxel
-        return same and (self.size, self.augment) == (other.size, other.augment)
+        if (self.size, self.augment) != (other.size, other.augment):
+            return False
+        if isinstance(self.rock, str) and isinstance(other.rock, str):
+            return self.rock == other.rock
+        return self.rock is other.rock  # == would go voxel by voxel
 
     @property
     def volume(self) -> Tensor:

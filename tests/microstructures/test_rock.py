@@ -192,7 +192,7 @@ def test_files_that_are_no_volume(tmp_path):
 def test_damaged_files(tmp_path, left):
     content = write(tmp_path / "volume.npy").read_bytes()
     (tmp_path / "volume.npy").write_bytes(content[:left])
-    with pytest.raises(ValueError, match="volume.npy is no array that can be read"):
+    with pytest.raises(ValueError, match=r"volume.npy is no array that can be read"):
         load_volume(tmp_path / "volume.npy")
     with zipfile.ZipFile(tmp_path / "volume.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("volume.npy", content)
@@ -200,7 +200,7 @@ def test_damaged_files(tmp_path, left):
     packed[50 + left % 40] ^= 255  # one wrong byte
     for damaged in (packed, packed[: len(packed) // 2], b""):
         (tmp_path / "volume.zip").write_bytes(damaged)
-        with pytest.raises(ValueError, match="volume.zip is no archive that can be read"):
+        with pytest.raises(ValueError, match=r"volume.zip is no archive that can be read"):
             load_volume(tmp_path / "volume.zip")
 
 
@@ -208,7 +208,7 @@ def test_damaged_files(tmp_path, left):
 def test_volumes_with_holes(tmp_path, value):
     array = GREY.astype(np.float32)
     array[0, 0, 0] = value
-    with pytest.raises(ValueError, match="expected finite grey values in volume.npy, got NaN or infinity"):
+    with pytest.raises(ValueError, match=r"expected finite grey values in volume.npy, got NaN or infinity"):
         load_volume(write(tmp_path / "volume.npy", array), threshold=50)
 
 
