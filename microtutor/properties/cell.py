@@ -166,7 +166,8 @@ def _solved(make: type[Cell], local: Tensor, settings: Settings) -> Iterator[tup
 def cell_fields(make: type[Cell], local: Tensor, settings: Settings, reason: Callable[[Tensor], str]) -> Fields:
     """Fields of images whose local properties are (..., properties, H, W), without derivatives."""
     leading, flat = local.shape[:-3], local.detach().flatten(0, -4) if local.ndim > 3 else local.detach()[None]
-    solved = [(state, cell.response(state), convergence) for cell, state, convergence in _solved(make, flat, settings)]
+    with torch.autocast(flat.device.type, enabled=False):
+        solved = [(state, cell.response(state), steps) for cell, state, steps in _solved(make, flat, settings)]
     states, responses, convergences = zip(*solved)
     convergence = Convergence.join(convergences)
     convergence.check(settings, lambda failed: reason(flat[failed]))
@@ -193,11 +194,12 @@ class _Effective(torch.autograd.Function):
     def forward(ctx, local: Tensor, make: type[Cell], settings: Settings, reason: Callable[[Tensor], str]) -> Tensor:
         pixels = math.prod(local.shape[-2:])
         results, states, convergences = [], [], []
-        for cell, state, convergence in _solved(make, local, settings):
-            results.append(state.flatten(2) @ cell.response(state).flatten(2).mT / pixels)
-            convergences.append(convergence)
-            if ctx.needs_input_grad[0]:
-                states.append(state)
+        with torch.autocast(local.device.type, enabled=False):
+            for cell, state, convergence in _solved(make, local, settings):
+                results.append(state.flatten(2) @ cell.response(state).flatten(2).mT / pixels)
+                convergences.append(convergence)
+                if ctx.needs_input_grad[0]:
+                    states.append(state)
         Convergence.join(convergences).check(settings, lambda failed: reason(local[failed]))
         ctx.make = make
         ctx.save_for_backward(local, *states)
@@ -210,8 +212,9 @@ class _Effective(torch.autograd.Function):
         local, *states = ctx.saved_tensors
         weights = (upstream + upstream.mT) / (2 * math.prod(local.shape[-2:]))
         parts = [len(state) for state in states]
-        slopes = [
-            ctx.make.sensitivity(w, state, part.shape[1])
-            for w, state, part in zip(weights.split(parts), states, local.split(parts))
-        ]
+        with torch.autocast(local.device.type, enabled=False):
+            slopes = [
+                ctx.make.sensitivity(w, state, part.shape[1])
+                for w, state, part in zip(weights.split(parts), states, local.split(parts))
+            ]
         return torch.cat(slopes), None, None, None

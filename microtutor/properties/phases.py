@@ -75,7 +75,8 @@ def mix(image: Tensor, values: Tensor, *, one_hot: bool | None = None) -> Tensor
         )
     if not _sums_to_one(image):
         raise ValueError(f"expected the {phases} channels of each pixel to sum to 1, got other sums; divide by the sum")
-    return torch.einsum("...nhw,nc->...chw", image, values)
+    with torch.autocast(image.device.type, enabled=False):
+        return torch.einsum("...nhw,nc->...chw", image, values)
 
 
 def _sums_to_one(image: Tensor) -> bool:

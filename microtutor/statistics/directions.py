@@ -34,9 +34,10 @@ def anisotropy(f: Tensor, *, radius: float | None = None, ndim: int = 2, centred
     >>> anisotropy(autocorrelation(rows))
     tensor(1.)
     """
-    values = torch.linalg.eigvalsh(_gradient_tensor(f, radius, ndim, centred))
+    tensor, floor = _gradient_tensor(f, radius, ndim, centred)
+    values = torch.linalg.eigvalsh(tensor)
     low, high = values[..., 0].clamp_min(0), values[..., -1]
-    flat = high <= 0
+    flat = high <= floor
     ratio = low / torch.where(flat, 1, high)
     some = ratio > 0  # the root has no slope at 0
     root = torch.where(some, torch.where(some, ratio, 1).sqrt(), 0)
@@ -60,8 +61,8 @@ def orientation(f: Tensor, *, radius: float | None = None, ndim: int = 2, centre
     >>> orientation(autocorrelation(torch.eye(8).fliplr())).round()
     tensor(45.)
     """
-    tensor = _gradient_tensor(f, radius, ndim, centred)
-    least = 1e3 * torch.finfo(tensor.dtype).eps * tensor.diagonal(dim1=-2, dim2=-1).sum(-1)
+    tensor, floor = _gradient_tensor(f, radius, ndim, centred)
+    least = (1e3 * torch.finfo(tensor.dtype).eps * tensor.diagonal(dim1=-2, dim2=-1).sum(-1)).maximum(floor)
     if ndim == 2:
         even, odd = tensor[..., 0, 0] - tensor[..., 1, 1], 2 * tensor[..., 0, 1]  # rows point down: odd is positive
         angle = torch.rad2deg(0.5 * torch.atan2(odd, even)) % 180
@@ -74,8 +75,11 @@ def orientation(f: Tensor, *, radius: float | None = None, ndim: int = 2, centre
     return torch.where(unique[..., None], sign * vector, torch.nan)
 
 
-def _gradient_tensor(f: Tensor, radius: float | None, ndim: int, centred: bool) -> Tensor:
-    """Sum over shifts up to a radius of the products of the slopes of f along the axes, (..., ndim, ndim)."""
+def _gradient_tensor(f: Tensor, radius: float | None, ndim: int, centred: bool) -> tuple[Tensor, Tensor]:
+    """Sum over shifts up to a radius of the products of the slopes of f along the axes, (..., ndim, ndim).
+
+    With it comes what slopes of one rounding of f(0) at each shift would sum up to, (...): less is flat.
+    """
     if check_count(ndim, name="ndim") < 2:
         raise ValueError(f"expected at least 2 spatial axes, as one has no directions, got ndim={ndim}")
     f = _zero_first(f, ndim, centred)
@@ -84,4 +88,6 @@ def _gradient_tensor(f: Tensor, radius: float | None, ndim: int, centred: bool) 
     near = (length <= (most if radius is None else min(radius, most))).to(f.device)
     slopes = torch.stack([(f.roll(-1, axis) - f.roll(1, axis)) / 2 for axis in spatial_axes(ndim)], -ndim - 1)
     slopes = torch.where(near & ~slopes.isnan(), slopes, 0).flatten(-ndim)
-    return slopes @ slopes.mT
+    rounding = torch.finfo(f.dtype).eps * f.detach()[(..., *(0,) * ndim)].nan_to_num()
+    with torch.autocast(f.device.type, enabled=False):
+        return slopes @ slopes.mT, rounding.square() * near.sum()

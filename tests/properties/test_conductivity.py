@@ -6,7 +6,12 @@ import pytest
 import torch
 from hypothesis import given
 
-from microtutor.properties import ConvergenceWarning, conductivity_fields, effective_conductivity
+from microtutor.properties import (
+    ConvergenceWarning,
+    conductivity_fields,
+    effective_conductivity,
+    effective_stiffness,
+)
 from tests.properties.images import F64, blobs, random_image, symmetric_image
 from tests.strategies import phase_images
 
@@ -212,6 +217,28 @@ def test_precision_follows_the_input(dtype):
     assert effective_conductivity(image.float(), torch.tensor([1.0, 10.0], dtype=F64)).dtype == F64
     assert effective_conductivity(image.bool()).dtype == torch.float32
     assert effective_conductivity(image.half()).dtype == torch.float32
+
+
+@pytest.mark.parametrize("effective", [effective_conductivity, effective_stiffness])
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_autocast_changes_nothing(effective, one_hot):
+    image = blobs(16)[0].float()
+    image = (torch.stack([1 - image, image]) if one_hot else image).requires_grad_()
+    wanted = effective(image, one_hot=one_hot)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = effective(image, one_hot=one_hot)
+        fields = conductivity_fields(image, one_hot=one_hot)
+    assert torch.equal(found, wanted)
+    assert torch.equal(fields.flux, conductivity_fields(image, one_hot=one_hot).flux)
+
+
+@pytest.mark.parametrize("effective", [effective_conductivity, effective_stiffness])
+def test_autocast_does_not_reach_the_gradient(effective):
+    image = blobs(16)[0].float().requires_grad_()
+    (wanted,) = torch.autograd.grad(effective(image).trace(), image)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        (found,) = torch.autograd.grad(effective(image).trace(), image)
+    assert torch.equal(found, wanted)
 
 
 def test_one_hot_equals_the_indicator():

@@ -63,6 +63,30 @@ def test_no_direction():
         assert anisotropy(autocorrelation(m)).isnan()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(6, 6), (7, 5), (64, 64), (101, 103), (8, 8, 9)])
+def test_what_rounding_leaves_of_a_flat_map_is_flat(shape, dtype):
+    for value in (0.3, 1.0):
+        f = autocorrelation(torch.full(shape, value, dtype=dtype), boundary="open", ndim=len(shape))
+        assert anisotropy(f, ndim=len(shape)).isnan()
+        assert orientation(f, ndim=len(shape)).isnan().all()
+
+
+def test_the_least_of_structures_is_not_flat():
+    m = torch.ones(64, 64)
+    m[0, :2] = 0
+    for f in (autocorrelation(m), autocorrelation(1 - m)):
+        assert orientation(f) == 0
+        assert anisotropy(f) == pytest.approx(1 - (5 / 6) ** 0.5, abs=1e-3)
+
+
+def test_autocast_changes_nothing():
+    f = autocorrelation(texture(64, 8, 3, 30, 0).float())
+    wanted = anisotropy(f), orientation(f)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert (anisotropy(f), orientation(f)) == wanted
+
+
 def test_no_direction_but_by_chance():
     f = autocorrelation(torch.stack([texture(128, 3, 3, 0, seed) for seed in range(6)]))
     assert anisotropy(f).mean() < 0.25
