@@ -16,6 +16,7 @@ import typer
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps")]
+PresetDevice = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps; by default the preset's, auto")]
 Seed = Annotated[int, typer.Option(help="chooses the random numbers")]
 
 
@@ -37,7 +38,7 @@ def train(
     output: Annotated[Path, typer.Option(help="folder for weights, log and checkpoint")],
     resume: Annotated[bool, typer.Option(help="go on from the checkpoint in the output folder")] = False,
     seed: Seed = 0,
-    device: Device = "auto",
+    device: PresetDevice = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="change a choice of the preset, as name=value; repeatable")
     ] = None,
@@ -56,7 +57,7 @@ def train(
         if preset not in PRESETS:
             raise ValueError(f"expected a preset out of {', '.join(PRESETS)}, got {preset!r}")
         known = PRESETS[preset].as_dict()
-        changes = {"seed": seed} | ({"device": device} if device != "auto" else {}) | _parse(set_ or [], known)
+        changes = {"seed": seed} | ({} if device is None else {"device": device}) | _parse(set_ or [], known)
         config = PRESETS[preset].replace(**changes)
         commit = current_commit()
         vae = run(config, output, resume=resume)
@@ -99,17 +100,20 @@ def evaluate(
     with plain_errors():
         from microtutor.environment import find_device
         from microtutor.models import VAE
-        from microtutor.records import evaluate_on, write_rock_report
+        from microtutor.records import _other_rock, evaluate_on, write_rock_report
         from microtutor.training import TrainingConfig
 
         low, _, high = count.partition("-")
         if not (low.isdigit() and high.isdigit()):
             raise ValueError(f"expected count as fewest-most, for example 1-4, got {count!r}")
-        vae = VAE.from_pretrained(weights, device=find_device(device))
+        if record is not None:
+            _other_rock(material)  # before the work, not after it
+        place = find_device(device)
+        vae = VAE.from_pretrained(weights, device=place)
         source = TrainingConfig(material=material, count=(int(low), int(high)), size=vae.size).source()
         typer.echo(evaluate_on(vae, source, images, seed).table())
         if record is not None:
-            vaes = {name: VAE.from_pretrained(name) for name in (weights, *(against or ()))}
+            vaes = {name: VAE.from_pretrained(name, device=place) for name in (weights, *(against or ()))}
             write_rock_report(record, command=_command(), vaes=vaes, rock=material, crops=images, seed=seed)
 
 
@@ -190,6 +194,8 @@ def reconstruct(
         from microtutor.reconstruction import reconstruct as search
         from microtutor.statistics import autocorrelation
 
+        if output.suffix.lower() != ".png":
+            raise ValueError(f"expected an output file ending in .png, got {output}")
         m = load_phase(image, threshold=threshold, dark=dark).to(find_device(device))
         choices: dict[str, Any] = {"boundary": boundary, "steps": steps, "tolerance": tolerance, "binary": binary}
         f = autocorrelation(m, boundary=choices["boundary"])
@@ -218,9 +224,11 @@ def reproduce(
     For example: microtutor reproduce --train
     """
     with plain_errors():
+        from microtutor.environment import find_device
         from microtutor.evaluation import report, table
         from microtutor.models import shipped_weights
 
+        place = find_device(device)
         for name in shipped_weights() if train_ else []:
             _train_again(name, output, device)
         for data_set in ("1-4 lines", "3-6 lines"):
@@ -229,6 +237,7 @@ def reproduce(
                 images=images,
                 seed=seed,
                 folder=output if train_ else None,
+                device=place,
                 say=lambda text: typer.echo(f"{text} ...", err=True),
             )
             typer.echo(f"\n{data_set}, {images} held-out images, reconstructions as they come out\n{table(rows)}\n")

@@ -45,6 +45,19 @@ def test_train_then_evaluate(tmp_path):
     assert "6.31e-05" in said.output  # the paper's number for the harder set
 
 
+@pytest.mark.parametrize(("options", "wanted"), [([], "cuda"), (["--device", "auto"], "auto")])
+def test_the_device_of_a_preset_can_be_changed(tmp_path, monkeypatch, options, wanted):
+    asked = []
+
+    def stop(config, *given, **named):
+        asked.append(config.device)
+        raise ValueError("stopped")
+
+    monkeypatch.setattr("microtutor.training.train", stop)
+    assert run("train", "gpu", "--output", tmp_path, *options).output == "microtutor: stopped\n"
+    assert asked == [wanted]
+
+
 def test_reproduce_trains_what_the_records_say(tmp_path, monkeypatch):
     tiny = TrainingConfig(size=224, channels=8, steps=2, batch_size=2, validation_images=2, precision="bf16")
     monkeypatch.setattr("microtutor.models.shipped_weights", lambda: ["lines-1-4", "lines-3-6"])
@@ -144,6 +157,7 @@ def test_report_environment():
         (["evaluate", "no-such-weights"], "expected one of"),
         (["evaluate", "no-such-weights", "--count", "few"], "expected count as fewest-most"),
         (["statistics", "absent.png"], "no file absent.png"),
+        (["reconstruct", "absent.png", "--output", "x.jpg"], "expected an output file ending in .png, got x.jpg"),
         (
             ["statistics", "absent.png", "--output", "f.txt"],
             "expected an output file ending in .npy or .npz, got f.txt",

@@ -44,6 +44,7 @@ def report(
     seed: int = 0,
     size: int = 224,
     folder: Path | None = None,
+    device: str | torch.device = "cpu",
     say: Callable[[str], None] = lambda text: None,
 ) -> list[Row]:
     """The paper's numbers, the reference methods and the shipped weights on one of the paper's sets.
@@ -54,6 +55,7 @@ def report(
         seed: of the held-out images.
         size: of the images; the shipped weights need 224, others leave them out.
         folder: take weights of the same names from here instead of the shipped ones.
+        device: where the weights compute.
         say: called with a line of text before each step.
 
     Raises:
@@ -71,7 +73,10 @@ def report(
     rows += _reference_rows(lines, sample)
     for name in WEIGHTS[data_set]:
         there = name in shipped_weights() if folder is None else (folder / name).is_dir()
-        if there and size == (vae := VAE.from_pretrained(name if folder is None else folder / name)).size:
+        if (
+            there
+            and size == (vae := VAE.from_pretrained(name if folder is None else folder / name, device=device)).size
+        ):
             say(f"{data_set}: weights {name}")
             rows.append(Row(f"{name}, {vae.latent_dim} latents", _metrics(evaluate(vae, sample))))
     return rows

@@ -244,6 +244,23 @@ def test_the_command_keeps_no_record_of_lines(tmp_path):
     said = CliRunner().invoke(app, ["evaluate", str(tmp_path), "--images", "4", "--record", str(tmp_path / "x.json")])
     assert said.exit_code == 2
     assert "expected a record of berea or ketton, got 'lines'" in said.output
+    assert len(said.output.splitlines()) == 1  # at once, not after the evaluation
+
+
+def test_the_command_measures_on_the_chosen_device(tmp_path, monkeypatch):
+    network().save_pretrained(tmp_path)
+    found, devices = network(), []
+    monkeypatch.setattr("microtutor.environment.find_device", lambda name: f"the device {name}")
+    monkeypatch.setattr(VAE, "from_pretrained", lambda name, device="cpu": devices.append(device) or found)
+    monkeypatch.setattr("microtutor.records.evaluate_on", lambda *given: evaluate_crops(found, crops()))
+    monkeypatch.setattr("microtutor.records.write_rock_report", lambda *given, **named: None)
+    monkeypatch.setattr("microtutor.evaluation.report", lambda *given, device, **named: devices.append(device) or [])
+    monkeypatch.setattr("microtutor.evaluation.table", lambda rows: "")
+    options = ["--device", "x", "--material", "berea", "--against", "b", "--record", str(tmp_path / "x.json")]
+    for command in (["evaluate", "a", *options], ["reproduce", "--device", "x"]):
+        said = CliRunner().invoke(app, command)
+        assert said.exit_code == 0, said.output
+    assert devices == ["the device x"] * 5
 
 
 def test_what_the_chapter_says_of_the_recorded_run():
