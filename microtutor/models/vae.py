@@ -67,7 +67,8 @@ class VAE(nn.Module, PyTorchModelHubMixin):
             vector, as in the paper. Training keeps the decoder from ignoring its noise; see `TrainingConfig`.
 
     Raises:
-        ValueError: unknown encoder, decoder or gauge, or a size that the networks cannot halve.
+        ValueError: unknown encoder, decoder or gauge, a size that the networks cannot halve, or a compact encoder that
+            is to be pretrained or frozen.
 
     >>> vae = VAE(latent_dim=9, size=64, channels=8).eval()
     >>> out = vae(torch.zeros(2, 1, 64, 64))
@@ -98,6 +99,9 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         ):
             if value not in known:
                 raise ValueError(f"expected {name} to be one of {', '.join(known)}, got {value!r}")
+        if encoder == "compact" and (pretrained or frozen):
+            asked = "pretrained" if pretrained else "frozen"
+            raise ValueError(f"expected {asked}=True with a ResNet encoder only, got encoder='compact'")
         step = patch_side(size) * 2**STAGES
         if "compact" in (encoder, decoder) and size % step:
             nearest = max(1, round(size / step)) * step
@@ -241,8 +245,16 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         Args:
             folder: made if it does not exist.
             dtype: store floating weights in this precision, for example torch.float16; they load as float32.
-            hub_options: what `push_to_hub` passes along; not used for a local folder.
+            hub_options: config and model_card_kwargs, which `push_to_hub` passes along; not used for a local folder.
+
+        Raises:
+            TypeError: other options, push_to_hub=True among them.
         """
+        unknown = sorted(set(hub_options) - {"config", "model_card_kwargs"})
+        if unknown:
+            raise TypeError(
+                f"expected a folder and a dtype, got {', '.join(unknown)}; for the hub call push_to_hub(repo_id)"
+            )
         weights = {}
         for name, value in self.state_dict().items():
             value = value.detach().cpu().contiguous()
@@ -263,6 +275,7 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         Raises:
             FileNotFoundError: no such weights here, and no such repository on the hub.
             ValueError: the files are damaged, or are weights of another network.
+            TypeError: unknown options, or options for weights that are not on the hub.
 
         >>> VAE.from_pretrained("lines-1-4").latent_dim
         9
@@ -315,6 +328,8 @@ def _find(name: str, hub_options: dict[str, Any]) -> Path:
             raise FileNotFoundError(
                 f"expected {' and '.join(missing)} in {folder}; is it a folder written by save_pretrained?"
             )
+        if hub_options:
+            raise TypeError(f"expected options for a hub id only, got {', '.join(hub_options)} for the folder {folder}")
         return folder
     shipped = ", ".join(shipped_weights()) or "(none shipped)"
     known = f"expected one of {shipped}, a folder, or a hub id owner/name; got {name!r}"
@@ -322,5 +337,7 @@ def _find(name: str, hub_options: dict[str, Any]) -> Path:
         raise FileNotFoundError(known)
     try:
         return Path(snapshot_download(name, allow_patterns=["config.json", "model.safetensors"], **hub_options))
+    except TypeError:  # an option that there is not
+        raise
     except Exception as error:
         raise FileNotFoundError(f"{known}, and the hub does not give it: {type(error).__name__}") from error

@@ -382,6 +382,33 @@ def test_hub(folder, monkeypatch):
     assert asked == [("owner/name", {"allow_patterns": ["config.json", "model.safetensors"], "revision": "v1"})]
 
 
+def test_options_of_the_hub_are_not_for_folders(folder):
+    with pytest.raises(TypeError, match=r"expected options for a hub id only, got revision for the folder"):
+        VAE.from_pretrained(folder, revision="v1")
+    with pytest.raises(TypeError, match=r"got push_to_hub, repo_id; for the hub call push_to_hub\(repo_id\)"):
+        tiny().save_pretrained(folder, push_to_hub=True, repo_id="owner/name")
+    with pytest.raises(TypeError, match="colour"):
+        VAE.from_pretrained("owner/name", colour="red")
+
+
+def test_push_to_hub_saves_what_from_pretrained_loads(monkeypatch, tmp_path):
+    from huggingface_hub import hub_mixin
+
+    class Hub:
+        def __init__(self, token=None):
+            pass
+
+        def create_repo(self, repo_id, **options):
+            self.repo_id = repo_id
+            return self
+
+        def upload_folder(self, folder_path, **options):
+            return VAE.from_pretrained(folder_path).config
+
+    monkeypatch.setattr(hub_mixin, "HfApi", Hub)
+    assert tiny().push_to_hub("owner/name") == tiny().config
+
+
 def test_hub_that_does_not_answer(monkeypatch):
     def offline(name, **options):
         raise ConnectionError("no internet")
@@ -411,6 +438,8 @@ def test_shipped_weights(name):
         ({"encoder": "resnet34"}, ValueError, "expected encoder to be one of compact, resnet18, .*, got 'resnet34'"),
         ({"decoder": "big"}, ValueError, "expected decoder to be one of compact, paper, got 'big'"),
         ({"gauge": "fixed"}, ValueError, "expected gauge to be one of canonical, none, got 'fixed'"),
+        ({"frozen": True}, ValueError, "expected frozen=True with a ResNet encoder only, got encoder='compact'"),
+        ({"pretrained": True}, ValueError, "expected pretrained=True with a ResNet encoder only, got encoder='comp"),
         ({"size": 100}, ValueError, "expected size as a multiple of 16 pixels, got 100; crop or resize to 96"),
         ({"size": 200}, ValueError, "expected size as a multiple of 32 pixels, got 200; crop or resize to 192"),
         ({"size": 3}, ValueError, "expected size as a multiple of 16 pixels, got 3; crop or resize to 16"),
