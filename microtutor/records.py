@@ -19,7 +19,7 @@ from microtutor.files import write_json
 from microtutor.microstructures import LineSample
 from microtutor.models import VAE
 from microtutor.training import TrainingConfig, read_log
-from microtutor.training.config import Images
+from microtutor.training.config import ImageSource
 
 _PACKAGE = Path(__file__).parent
 RESULTS = next(folder for folder in (_PACKAGE / "results", _PACKAGE.parent / "results") if folder.is_dir())
@@ -32,7 +32,7 @@ def metrics(evaluation: Evaluation | CropEvaluation) -> dict[str, Any]:
     return {name: float(f"{value:.5g}") if isinstance(value, float) else value for name, value in values.items()}
 
 
-def evaluate_on(vae: VAE, source: Images, images: int = 1000, seed: int = 0) -> Evaluation | CropEvaluation:
+def evaluate_on(vae: VAE, source: ImageSource, images: int = 1000, seed: int = 0) -> Evaluation | CropEvaluation:
     """Evaluate on held-out images of a source: as lines if they are lines, otherwise as crops of random material.
 
     Images that the metrics cannot do without a phase of, empty ones and crops of one phase, are left out; how many is
@@ -51,7 +51,7 @@ def evaluate_on(vae: VAE, source: Images, images: int = 1000, seed: int = 0) -> 
     return evaluate_crops(vae, sample.images[usable], data_set=rock if isinstance(rock, str) else "")
 
 
-def evaluate_on_seeds(vae: VAE, source: Images, images: int = 1000) -> dict[int, Evaluation | CropEvaluation]:
+def evaluate_on_seeds(vae: VAE, source: ImageSource, images: int = 1000) -> dict[int, Evaluation | CropEvaluation]:
     """Evaluate on three sets of held-out images; by their seed."""
     return {seed: evaluate_on(vae, source, images, seed) for seed in (0, 1, 2)}
 
@@ -103,6 +103,18 @@ def write_record(
     return record
 
 
+def _other_rock(rock: str) -> str:
+    """The rock that a record of VAEs of this one measures them on too.
+
+    Raises:
+        ValueError: rock is "lines".
+    """
+    other = {"berea": "ketton", "ketton": "berea"}
+    if rock not in other:
+        raise ValueError(f"expected a record of {' or '.join(other)}, got {rock!r}; lines have `microtutor reproduce`")
+    return other[rock]
+
+
 def write_rock_report(
     path: str | os.PathLike, *, command: str, vaes: Mapping[str, VAE], rock: str, crops: int, seed: int = 0
 ) -> dict[str, Any]:
@@ -111,12 +123,9 @@ def write_rock_report(
     Raises:
         ValueError: rock is "lines".
     """
-    other = {"berea": "ketton", "ketton": "berea"}
-    if rock not in other:
-        raise ValueError(f"expected a record of {' or '.join(other)}, got {rock!r}; lines have `microtutor reproduce`")
-    commit = current_commit()
+    other, commit = _other_rock(rock), current_commit()
     say = functools.partial(print, file=sys.stderr, flush=True)
-    found = rock_report(vaes, rock=rock, other=other[rock], crops=crops, seed=seed, say=say)
+    found = rock_report(vaes, rock=rock, other=other, crops=crops, seed=seed, say=say)
     record = {"command": command, "seed": seed, "commit": commit, "environment": report_environment(show=False)}
     record |= {"crops": crops} | found
     write_json(path, record)

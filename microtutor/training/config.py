@@ -15,7 +15,7 @@ from microtutor.models.vae import GAUGES
 MATERIALS = ("lines", "berea", "ketton", "own")
 
 
-class Images(Protocol):
+class ImageSource(Protocol):
     """Whatever gives training images: `LineImages`, `RockCrops`, or a class of your own with this method.
 
     Equal arguments must give equal images; the splits "train", "validation" and "test" must share none.
@@ -60,7 +60,8 @@ class TrainingConfig:
         schedule: "one-cycle" (10 % rise, cosine fall) or "halve" (constant, halved for the last tenth).
         clip: largest gradient norm; 0 for no limit.
     Running:
-        seed, device ("auto", "cpu", "cuda", "mps"), precision ("no", "bf16", "fp16").
+        seed, precision ("no", "bf16", "fp16").
+        device: "auto", "cpu", "cuda" or "mps"; CUDA_VISIBLE_DEVICES chooses among several GPUs.
         validate_every, validation_images, checkpoint_every: in steps, images, steps.
 
     >>> TrainingConfig(steps=1000).batch_size
@@ -160,7 +161,7 @@ class TrainingConfig:
     def lines(self) -> LineImages:
         return LineImages(count=self.count, size=self.size)
 
-    def source(self) -> Images:
+    def source(self) -> ImageSource:
         """What draws the images of this run; the first look at a rock fetches its file.
 
         Raises:

@@ -27,7 +27,7 @@ from microtutor.losses import StatisticsLoss, twin_likeness
 from microtutor.microstructures import seeded_generator
 from microtutor.models import VAE
 from microtutor.statistics import canonical_form
-from microtutor.training.config import Images, TrainingConfig
+from microtutor.training.config import ImageSource, TrainingConfig
 
 NOISE, ORDER = 3, 4  # streams of random numbers beside those of the images, 0 to 2 (and never 0 last: it is ignored)
 CHECKPOINT, LOG, CONFIG = "checkpoint.pt", "log.csv", "training.json"
@@ -41,7 +41,7 @@ def train(
     *,
     resume: bool = False,
     progress: bool = True,
-    source: Images | None = None,
+    source: ImageSource | None = None,
 ) -> VAE:
     """Train a VAE on line images, or on images of another material, and return it in evaluation mode.
 
@@ -66,9 +66,13 @@ def train(
         OSError: output_dir cannot be written to.
     """
     run = _Run(config, Path(output_dir), resume=resume, source=source)
-    with _interrupt_later() as interrupted:
-        run.loop(progress, interrupted)
-    return run.finish()
+    try:
+        with _interrupt_later() as interrupted:
+            run.loop(progress, interrupted)
+        return run.finish()
+    finally:
+        if run.tensorboard is not None:
+            run.tensorboard.close()
 
 
 def read_log(output_dir: str | os.PathLike) -> dict[str, list[float]]:
@@ -107,12 +111,17 @@ class _Run:
     checkpoint needs no random state.
     """
 
-    def __init__(self, config: TrainingConfig, folder: Path, *, resume: bool, source: Images | None = None):
+    def __init__(self, config: TrainingConfig, folder: Path, *, resume: bool, source: ImageSource | None = None):
         self.config, self.folder = config, folder
         if source is not None and config.material != "own":
             raise ValueError(f"expected material='own' beside a source of images, got {config.material!r}")
         self.source = config.source() if source is None else source
         device = find_device(config.device)
+        if device.index:
+            raise ValueError(
+                f"expected a device without a number, got {config.device!r}; to choose a GPU set the environment "
+                f"variable CUDA_VISIBLE_DEVICES={device.index} and take device='cuda'"
+            )
         if config.precision == "fp16" and device.type == "cpu":
             raise ValueError("precision='fp16' needs a GPU; on the CPU use precision='bf16' or 'no'")
         if not torch.distributed.is_initialized():
@@ -130,7 +139,6 @@ class _Run:
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.schedule = schedule
         self.step, self.seconds, self.log = 0, 0.0, []
-        self.tensorboard = _tensorboard(folder) if self.accelerator.is_main_process else None
         self.images = self._fixed_images()
         self.statistics_scale = self._statistics_scale()
         self.validation, self.validation_spectrum = self._validation_set()
@@ -138,6 +146,7 @@ class _Run:
             self.load_checkpoint()
         elif self.accelerator.is_main_process:
             write_json(folder / CONFIG, config.as_dict())
+        self.tensorboard = _tensorboard(folder) if self.accelerator.is_main_process else None
 
     # --- the loop ----------------------------------------------------------------------------------------------------
     def loop(self, progress: bool, interrupted: Callable[[], bool]) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,27 @@ def test_progress_bar(tmp_path, capfd):
     assert "7/7" in shown
     assert "statistics error" in shown
     assert "images/s" in shown
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_tensorboard_is_closed(tmp_path, monkeypatch, broken):
+    class Writer:
+        closed, names = False, set()
+
+        def add_scalar(self, name, value, step):
+            self.names.add(name)
+            if broken:
+                raise MemoryError
+
+        def close(self):
+            self.closed = True
+
+    writer = Writer()
+    monkeypatch.setattr(loop, "_tensorboard", lambda folder: writer)
+    with pytest.raises(MemoryError) if broken else nullcontext():
+        run(tmp_path)
+    assert "images" in writer.names
+    assert writer.closed
 
 
 def test_a_thread_other_than_the_main_one_can_train(tmp_path):
@@ -542,6 +564,14 @@ def test_a_file_in_place_of_the_folder(tmp_path, inside):
 def test_bad_configurations_leave_no_run_behind(tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
         run(tmp_path, **changes)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_gpu_is_not_chosen_by_its_number(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    message = r"expected a device without a number, got 'cuda:1'; .* CUDA_VISIBLE_DEVICES=1 and take device='cuda'"
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path, device="cuda:1")
     assert list(tmp_path.iterdir()) == []
 
 
