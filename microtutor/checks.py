@@ -33,7 +33,8 @@ def check_field(x: Any, *, ndim: int = 2, name: str = "image", empty: bool = Fal
             f"expected the {name} as a torch tensor, got {describe(x)}; convert it with torch.as_tensor(...).float()"
         )
     if not x.is_floating_point():
-        raise TypeError(f"expected the {name} as a float tensor, got {describe(x)}; convert it with .float()")
+        advice = "take its .real or .abs()" if x.is_complex() else "convert it with .float()"
+        raise TypeError(f"expected the {name} as a float tensor, got {describe(x)}; {advice}")
     if x.ndim < ndim:
         raise ValueError(f"expected the {name} with at least {ndim} axes (..., height, width), got {describe(x)}")
     if 0 in (x.shape[-ndim:] if empty else x.shape):
@@ -54,7 +55,7 @@ def check_phase(
     """
     if isinstance(m, Tensor) and m.dtype == torch.bool:
         m = m.float()
-    if isinstance(m, Tensor) and not m.is_floating_point() and m.numel():
+    if isinstance(m, Tensor) and not (m.is_floating_point() or m.is_complex()) and m.numel():
         low, high = m.min().item(), m.max().item()
         raise TypeError(
             f"expected a {name} with float values in [0, 1], got {describe(m)} with values in [{low}, {high}]; "

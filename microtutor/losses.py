@@ -30,6 +30,8 @@ class StatisticsLoss(nn.Module):
         soft_indicator: width of the Gaussian by which the paper's code turns grey values into a phase indicator,
             exp(-(1 - m)^2 / (2 width^2)); None (the default) takes the images as they are, exact on {0, 1}.
 
+    Its gradient is computed beside it, a constant to autograd: there are no second derivatives, and no `torch.func`.
+
     Shape: reconstruction and target (..., H, W); a scalar, or (...) with reduction "none".
 
     Source: arXiv 2402.11103, eq. 1; Parseval's theorem.
@@ -292,6 +294,8 @@ class WeightedLoss:
             terms["greyness"] = grey
             total = total + self.greyness * grey
         if self.diversity:
+            if len(made) % 2:
+                raise ValueError(f"expected an even batch, two images of each latent vector, got {len(made)} images")
             alike = twin_likeness(*made.chunk(2))
             terms["likeness"] = alike.mean()
             # The logarithm, because likeness alone is flat where two images are equal: nothing would part them.

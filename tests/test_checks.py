@@ -79,6 +79,12 @@ def test_whole_numbers_are_no_field():
         check_field(torch.ones(2, 2, dtype=torch.long))
 
 
+@pytest.mark.parametrize("check", [check_field, check_phase])
+def test_complex_numbers_are_neither(check):
+    with pytest.raises(TypeError, match=r"as a float tensor, got a .*complex64; take its \.real or \.abs\(\)"):
+        check(torch.ones(2, 2, dtype=torch.complex64))
+
+
 def test_grey_values_are_no_phase():
     grey = torch.tensor([[0, 255]], dtype=torch.uint8)
     with pytest.raises(TypeError, match=r"values in \[0, 1\], got .*uint8 with values in \[0, 255\]; divide by 255 or"):

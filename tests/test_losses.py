@@ -326,6 +326,23 @@ def test_diversity_costs_only_what_is_above_the_ceiling():
     assert WeightedLoss(**weights, likeness=float(alike.max()) + 1e-4)(output, made)[0] == 0
 
 
+def test_diversity_of_an_odd_batch():
+    for count in (1, 3):
+        output = SimpleNamespace(
+            reconstruction=noise(count, 1, 6, 6), mean=torch.zeros(2, 3), log_variance=torch.zeros(2, 3)
+        )
+        with pytest.raises(ValueError, match=f"expected an even batch, .*, got {count} images"):
+            WeightedLoss(alpha=0.0, diversity=1.0)(output, output.reconstruction)
+
+
+def test_the_gradient_of_statistics_loss_is_a_constant():
+    made = noise(6, 6).requires_grad_()
+    (slope,) = torch.autograd.grad(StatisticsLoss()(made, noise(6, 6, seed=1)), made, create_graph=True)
+    assert not slope.requires_grad
+    with pytest.raises(RuntimeError, match="setup_context"):
+        torch.func.grad(StatisticsLoss())(made.detach(), noise(6, 6, seed=1))
+
+
 def test_diversity_parts_images_that_are_nearly_equal():
     """Likeness has its maximum there, so its slope is small; that of the term is the larger, the nearer they are."""
     slopes = {}

@@ -93,6 +93,18 @@ def test_show_radial_of_nothing():
     assert ax.get_ylim()[1] > 0
 
 
+def test_shifts_without_pairs_stay_blank():
+    mask = torch.zeros(9, 8)
+    mask[:4, :4] = 1
+    f = autocorrelation(three()[0, 0, :9, :8], mask=mask)
+    assert f.isnan().any()
+    picture = plotting.show_statistics(f).axes[0].images[0]
+    assert picture.get_array().mask.sum() == f.isnan().sum()
+    (ax,) = plotting.show_radial(f).axes
+    assert ax.lines[-1].get_ydata()[0] == f[0, 0]
+    plotting.show_summary(three()[0, 0, :9, :8], f).draw_without_rendering()
+
+
 def test_show_summary():
     m = three()[0, 0]
     left, middle, right, bar = plotting.show_summary(m, autocorrelation(m), "title", pixel_size=2, unit="nm").axes
@@ -125,6 +137,8 @@ def test_show_pairs():
         (lambda: plotting.show_statistics(torch.zeros(1, 4, 4)), ValueError, r"of one image, shape \(height, width\)"),
         (lambda: plotting.show_radial(torch.zeros(1, 4, 4)), ValueError, r"of one image, shape \(height, width\)"),
         (lambda: plotting.show_radial(torch.zeros(4)), ValueError, "axes"),
+        (lambda: plotting.show_statistics(torch.full((4, 4), torch.inf)), ValueError, "finite values in"),
+        (lambda: plotting.show_statistics([[0.0]]), TypeError, "statistics as a torch tensor, got a list"),
         (lambda: plotting.show_radial(torch.zeros(4, 4), pixel_size=0), ValueError, "pixel_size as a length above 0"),
         (lambda: plotting.show_radial(torch.zeros(4, 4), pixel_size=torch.inf), ValueError, "above 0, got inf"),
         (lambda: plotting.show_summary(three()[0], three()[0]), ValueError, "the statistics of one image, shape"),
@@ -185,6 +199,18 @@ def test_show_logs(against):
     assert paper.get_ydata()[0] == 2.91e-5
     assert ax.get_yscale() == "log"
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b", "paper"]
+
+
+def test_a_seventh_curve_is_drawn_as_well():
+    log = {"images": [64], "step": [1], "seconds": [0.5], "validation_statistics_error": [1e-3]}
+    names = list("abcdefg")
+    (ax,) = plotting.show_logs(dict.fromkeys(names, log)).axes
+    assert len(ax.lines) == 7
+    left, _ = plotting.show_error_distributions(dict.fromkeys(names, an_evaluation(lambda x: x.roll(1, 0)))).axes
+    assert counted(left) == [30] * 7
+    row = dict.fromkeys(names, 1.0) | {"choice": "1", "seed": 0}
+    panels = plotting.show_sweep({"beta": [row]}, {name: name for name in names}).axes
+    assert all(panel.lines for panel in panels)
 
 
 def test_show_sweep():

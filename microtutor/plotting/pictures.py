@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -188,7 +189,9 @@ def show_summary(
 
 
 def _one_map(f: Tensor) -> Tensor:
-    f = check_field(f, name="statistics").detach().cpu()
+    """The statistics of one image; shifts without pairs are NaN, and stay blank."""
+    check_field(torch.where(f.isnan(), 0, f) if isinstance(f, Tensor) else f, name="statistics")
+    f = f.detach().cpu()
     if f.ndim != 2:
         raise ValueError(f"expected the statistics of one image, shape (height, width), got {describe(f)}")
     return f
@@ -240,7 +243,7 @@ def show_error_distributions(evaluations: Mapping[str, Evaluation]) -> Figure:
     largest = max(smallest, *(float(e.max()) for e in errors.values()))
     bins = np.geomspace(smallest * 0.9, largest * 1.1, 30)
     percents = np.linspace(0, max(40, *(float(d.max()) for d in differences.values())), 30)
-    for name, colour in zip(evaluations, COLOURS):
+    for name, colour in zip(evaluations, cycle(COLOURS)):
         style = {"histtype": "step", "linewidth": 1.8, "color": colour, "label": name}
         left.hist(errors[name].clip(smallest), bins=bins, **style)  # no error at all counts as the smallest
         right.hist(differences[name], bins=percents, **style)
@@ -268,7 +271,7 @@ def show_logs(
     """
     label = {"images": "training images seen", "step": "step", "seconds": "wall time (s)"}[against]
     figure, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
-    for (name, log), colour in zip(logs.items(), COLOURS):
+    for (name, log), colour in zip(logs.items(), cycle(COLOURS)):
         ax.plot(log[against], log["validation_statistics_error"], color=colour, marker=".", label=name)
     if paper is not None:
         ax.axhline(paper, **PAPER_STYLE, label="paper")
@@ -297,7 +300,7 @@ def show_sweep(
     figure, axes = plt.subplots(len(sweeps), len(measures), figsize=size, squeeze=False, layout="constrained")
     for row, (knob, runs) in zip(axes, sweeps.items()):
         choices = sorted({float(run["choice"]) for run in runs})
-        for ax, (measure, label), colour in zip(row, measures.items(), COLOURS):
+        for ax, (measure, label), colour in zip(row, measures.items(), cycle(COLOURS)):
             values = [[float(run[measure]) for run in runs if float(run["choice"]) == choice] for choice in choices]
             ax.fill_between(choices, [min(v) for v in values], [max(v) for v in values], color=colour, alpha=0.25)
             ax.plot(choices, [sum(v) / len(v) for v in values], color=colour, marker="o", markersize=4)

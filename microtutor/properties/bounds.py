@@ -115,23 +115,28 @@ def laminate_stiffness(fractions: PhaseValues, youngs_modulus: PhaseValues, pois
     check_poissons_ratio(modulus, ratio)
     first, shear = lame_constants(modulus, ratio)
     axial = first + 2 * shear
-    xx = 1 / (fractions / axial).sum(-1)
-    xy = xx * (fractions * first / axial).sum(-1)
-    yy = (fractions * (axial - first.square() / axial)).sum(-1) + xy.square() / xx
+    xx = 1 / _ratio(fractions, axial).sum(-1)
+    xy = xx * _ratio(fractions * first, axial).sum(-1)
+    yy = (fractions * (axial - _ratio(first.square(), axial))).sum(-1) + _ratio(xy.square(), xx)
     nothing = torch.zeros_like(xx)
-    across = 1 / (fractions / shear).sum(-1)
+    across = 1 / _ratio(fractions, shear).sum(-1)
     rows = [(xx, xy, nothing), (xy, yy, nothing), (nothing, nothing, across)]
     return torch.stack([torch.stack(row, -1) for row in rows], -2)
 
 
 def _shifted_mean(fractions: Tensor, values: Tensor, shift: Tensor) -> Tensor:
     """The harmonic mean of values that are all raised by a shift, taken down again."""
-    return 1 / (fractions / (values + shift)).sum(-1) - shift
+    return 1 / _ratio(fractions, values + shift).sum(-1) - shift
+
+
+def _ratio(a: Tensor, b: Tensor) -> Tensor:
+    """a / b, but 0 / 0 is 0: a phase that is absent adds nothing, even if it is a hole."""
+    return a / torch.where((a == 0) & (b == 0), 1, b)
 
 
 def _checked(fractions: PhaseValues, values: PhaseValues, name: str) -> tuple[Tensor, Tensor]:
     """Fractions (..., n) and values (n,) as tensors of one dtype."""
-    like = values if isinstance(values, Tensor) else torch.zeros(())
+    like = next((x for x in (values, fractions) if isinstance(x, Tensor)), torch.zeros(()))
     fractions = phase_values(fractions, like, name="fractions")
     values = phase_values(values, fractions, name=name)
     fractions = fractions.to(values.dtype)

@@ -21,6 +21,8 @@ def phase_values(values: PhaseValues, image: Tensor, *, name: str) -> Tensor:
     """
     dtype = image.dtype if image.dtype in (torch.float32, torch.float64) else torch.float32
     if isinstance(values, Tensor):
+        if image.device.type == "mps":  # it has no float64
+            values = values.to(dtype)
         values = values.to(torch.promote_types(dtype, values.dtype)).to(image.device)
     else:
         try:

@@ -50,8 +50,11 @@ class Convergence:
     def join(cls, parts: Sequence[Convergence]) -> Convergence:
         return cls(torch.cat([part.iterations for part in parts]), torch.cat([part.residual for part in parts]))
 
-    def check(self, settings: Settings, reason: Callable[[Tensor], str]) -> None:
-        """Warn if images stopped short of the tolerance; reason(mask of these images) says what is special in them."""
+    def check(self, settings: Settings, reason: Callable[[Tensor], str], *, stacklevel: int) -> None:
+        """Warn if images stopped short of the tolerance; reason(mask of these images) says what is special in them.
+
+        stacklevel: of the user's line, as `warnings.warn` counts from here.
+        """
         failed = self.residual > settings.tolerance
         if bool(failed.any()):
             warnings.warn(
@@ -59,7 +62,7 @@ class Convergence:
                 f"with a relative residual of {float(self.residual.max()):.1e}, above the tolerance "
                 f"{settings.tolerance:.1e}: {reason(failed)}. Raise max_iterations or tolerance",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=stacklevel,
             )
 
 

@@ -55,10 +55,11 @@ def autocorrelation_of_blocks(
         array: shape (H, W), (D, H, W) or (n,); values in [0, 1], or labels if `phase` is given.
         max_shift: largest shift along each axis, in pixels.
         phase: the label of the phase of interest.
-        mask: confidence in each pixel, in [0, 1], an array of the same shape and kind; as for `autocorrelation`.
+        mask: confidence in each pixel, in [0, 1], an array of the same shape and kind; as for `autocorrelation`. Sums
+            are taken in float64 then, of values and of mask, in a quarter of the pixels at a time.
         boundary: as for `autocorrelation`, but "open" unless told.
         block: side of a block in pixels, best many times max_shift. A block of n pixels with its border takes about
-            6 n bytes; unless told, a gigabyte.
+            6 n bytes, with a mask four times as much; unless told, a gigabyte.
         progress: show a progress bar (dask has its own).
 
     Returns:
@@ -79,7 +80,8 @@ def autocorrelation_of_blocks(
     if mask is not None and tuple(mask.shape) != tuple(shape):
         raise ValueError(f"expected the mask with shape {tuple(shape)}, got {tuple(mask.shape)}")
     boundaries = boundary_of_each_axis(boundary, len(shape))
-    side = max(1, int(POINTS ** (1 / len(shape))) - 2 * reach) if block is None else check_count(block, name="block")
+    points = POINTS if mask is None else POINTS // 4
+    side = max(1, int(points ** (1 / len(shape))) - 2 * reach) if block is None else check_count(block, name="block")
     axes = [_intervals(n, side, reach, along) for n, along in zip(shape, boundaries, strict=True)]
     # Boxes of one kind have one size to transform: with as many zeros as keep both ends apart, or none on a circle.
     kinds = [
@@ -136,7 +138,7 @@ def _by_tasks(array: Any, mask: Any, phase: float | None, kinds: list[Kind], rea
 def _pairs(products: Tensor, shape: torch.Size, boundaries: Sequence[Boundary], reach: int) -> Tensor:
     """How many pairs each shift has: by counting, or with a mask the sum of the products of its values."""
     if len(products) == 2:
-        least = 1e3 * torch.finfo(torch.float32).eps * products[1].max()  # below is nothing but rounding
+        least = 1e3 * torch.finfo(products.dtype).eps * products[1].max()  # below is nothing but rounding
         return torch.where(products[1] > least, products[1], torch.nan)
     return pair_counts(shape, tuple(boundaries), ((-reach, reach),) * len(shape), products)
 
@@ -192,8 +194,9 @@ def _let_go(*arrays: Any) -> None:
 
 
 def _no_power(mask: Any, lengths: tuple[int, ...]) -> Tensor:
-    """One power spectrum to add to, or with a mask two."""
-    return torch.zeros(1 if mask is None else 2, *lengths[:-1], lengths[-1] // 2 + 1)
+    """One power spectrum to add to; with a mask two, in float64, as shifts at its rim have few pairs."""
+    count, dtype = (1, torch.float32) if mask is None else (2, torch.float64)
+    return torch.zeros(count, *lengths[:-1], lengths[-1] // 2 + 1, dtype=dtype)
 
 
 def _add_power(total: Tensor, phase: float | None, values: Any, weights: Any, lengths: tuple[int, ...]) -> None:
@@ -202,10 +205,10 @@ def _add_power(total: Tensor, phase: float | None, values: Any, weights: Any, le
         values, weights, lengths = values[None], None if weights is None else weights[None], (1, *lengths)
     first, *others = lengths
     total = total.view(len(total), first, -1)
-    columns = torch.empty(len(total), len(values), total.shape[-1], dtype=torch.complex64)
+    columns = torch.empty(len(total), len(values), total.shape[-1], dtype=total.dtype.to_complex())
     for part in parts_for_cache(len(values), math.prod(others), columns):
-        m = _indicator(values[part], phase)
-        weight = None if weights is None else _indicator(weights[part], None)
+        m = _indicator(values[part], phase, total.dtype)
+        weight = None if weights is None else _indicator(weights[part], None, total.dtype, mask=True)
         fields = m[None] if weight is None else torch.stack([m * weight, weight])
         columns[:, part] = rfftn(fields, s=others, dim=tuple(range(2, fields.ndim))).flatten(2)
         _let_go(values, weights)
@@ -213,14 +216,17 @@ def _add_power(total: Tensor, phase: float | None, values: Any, weights: Any, le
         total[..., part] += squared_modulus(fft(columns[..., part], n=first, dim=1))
 
 
-def _indicator(values: np.ndarray, phase: float | None) -> Tensor:
+def _indicator(values: np.ndarray, phase: float | None, dtype: torch.dtype, *, mask: bool = False) -> Tensor:
     values = np.asarray(values)
     if phase is None and not (values.min() >= 0 and values.max() <= 1):
-        raise ValueError(
-            f"expected values in [0, 1], got values in [{values.min():.4g}, {values.max():.4g}]; "
-            "name the label of the phase of interest with phase=..."
+        name, advice = (
+            ("a mask with ", "") if mask else ("", "; name the label of the phase of interest with phase=...")
         )
-    return torch.from_numpy(np.ascontiguousarray(values if phase is None else values == phase, dtype=np.float32))
+        raise ValueError(
+            f"expected {name}values in [0, 1], got values in [{values.min():.4g}, {values.max():.4g}]{advice}"
+        )
+    exact = np.float64 if dtype == torch.float64 else np.float32
+    return torch.from_numpy(np.ascontiguousarray(values if phase is None else values == phase, dtype=exact))
 
 
 def _window(power: Tensor, lengths: tuple[int, ...], reach: int) -> Tensor:

@@ -30,14 +30,16 @@ def canonical_form(images: Tensor) -> Tensor:
         Same shape and dtype; pixels are only moved, never changed.
 
     Raises:
-        TypeError, ValueError: images is no float tensor, has fewer than two axes, is empty or not finite.
+        TypeError, ValueError: images is no float tensor, has fewer than two axes, a side of 0 pixels, or is not finite.
 
     >>> m = torch.zeros(4, 4); m[0, 0] = 1
     >>> twin = m.roll((1, 2), (0, 1)).flip((0, 1))
     >>> torch.equal(canonical_form(m), canonical_form(twin))
     True
     """
-    check_field(images)
+    check_field(images, empty=True)
+    if not images.numel():  # FFT libraries refuse a batch of nothing
+        return images.clone()
     shape = images.shape
     flat = images.reshape(-1, *shape[-2:])
     look = flat.detach().cpu() if flat.device.type == "mps" else flat.detach()  # mps has no float64

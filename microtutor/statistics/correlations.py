@@ -18,6 +18,7 @@ from microtutor.checks import check_field, check_phase, check_same_shape, descri
 from microtutor.statistics.products import (
     Boundary,
     boundary_of_each_axis,
+    checked_mask,
     full_precision,
     pair_counts,
     periodic_means,
@@ -158,7 +159,7 @@ def two_point_statistics(
         first, second = torch.broadcast_tensors(m.unsqueeze(-ndim - 1), m.unsqueeze(-ndim - 2))
         mask = mask if each is None else each.unsqueeze(-ndim - 1)
     else:
-        if any(len(pair) != 2 or not all(0 <= i < phases for i in pair) for pair in pairs):
+        if any(len(pair) != 2 or not all(i in range(phases) for i in pair) for pair in pairs):
             raise ValueError(f"expected pairs (i, j) of the phases 0 to {phases - 1}, got {pairs!r}")
         chosen = torch.tensor([tuple(pair) for pair in pairs], dtype=torch.long, device=m.device).reshape(-1, 2)
         first, second = (m.index_select(-ndim - 1, one) for one in chosen.T)
@@ -182,14 +183,9 @@ def _correlate(
     elif mask is None:
         f = sums_of_products(a, b, boundaries, reach).div_(pair_counts(shape, boundaries, reach, a))
     else:
-        exact = a.dtype if a.device.type == "mps" else torch.float64  # mps has no float64
-        weight = check_phase(mask, ndim=ndim, name="mask", empty=True).to(a.device, exact)
-        if weight.shape[-ndim:] != shape:
-            raise ValueError(f"expected the mask with spatial shape {tuple(shape)}, got {describe(mask)}")
-        if torch.broadcast_shapes(weight.shape, a.shape) != a.shape:
-            raise ValueError(f"expected one mask, or one for each image of {describe(a)}, got {describe(mask)}")
+        weight = checked_mask(mask, a, ndim)
         pairs = sums_of_products(weight, weight, boundaries, reach)
-        noise = 1e3 * torch.finfo(exact).eps * weight.square().sum(spatial_axes(ndim), keepdim=True)
+        noise = 1e3 * torch.finfo(weight.dtype).eps * weight.square().sum(spatial_axes(ndim), keepdim=True)
         weighted = a * weight
         f = sums_of_products(weighted, weighted if b is a else b * weight, boundaries, reach)
         f = f / torch.where(pairs > noise, pairs, 1)  # dividing by NaN would spoil gradients everywhere

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from microtutor.checks import check_count, check_phase, describe
-from microtutor.statistics.products import Boundary, boundary_of_each_axis, full_precision, spatial_axes
+from microtutor.checks import check_count, check_phase
+from microtutor.statistics.products import Boundary, boundary_of_each_axis, checked_mask, full_precision, spatial_axes
 
 
 def lineal_path(
@@ -177,12 +177,7 @@ def _prepared(
     boundaries = boundary_of_each_axis(boundary, len(spatial_axes(ndim)))
     if mask is None:
         return m, None, boundaries
-    weight = check_phase(mask, ndim=ndim, name="mask", empty=True)
-    if weight.shape[-ndim:] != m.shape[-ndim:]:
-        raise ValueError(f"expected the mask with spatial shape {tuple(m.shape[-ndim:])}, got {describe(mask)}")
-    if torch.broadcast_shapes(weight.shape, m.shape) != m.shape:
-        raise ValueError(f"expected one mask, or one for each image of {describe(m)}, got {describe(mask)}")
-    return m, weight.to(m.device, m.dtype if m.device.type == "mps" else torch.float64), boundaries
+    return m, checked_mask(mask, m, ndim), boundaries
 
 
 def _check_axis(axis: int, ndim: int) -> int:

@@ -111,17 +111,16 @@ def _follow_by_division(known: dict[Pair, Tensor], count: int, ndim: int) -> Non
     full = [i for i in range(count) if all((i, j) in known for j in range(count))]
     if not full:
         return
-    spectra = {i: torch.fft.fftn(known[full[0], i].double(), dim=spatial_axes(ndim)) for i in range(count)}
+    like = known[full[0], 0]
+    device = "cpu" if like.device.type == "mps" else like.device  # mps has no float64
+    spectra = {
+        i: torch.fft.fftn(known[full[0], i].to(device, torch.float64), dim=spatial_axes(ndim)) for i in range(count)
+    }
     own = spectra[full[0]].real
     pixels = math.prod(own.shape[-ndim:])
     # Rounding leaves about eps * f(0) in each value of f, and root N times that in each of its N frequencies.
-    noise = (
-        10
-        * torch.finfo(known[full[0], 0].dtype).eps
-        * pixels**0.5
-        * known[full[0], full[0]].amax(spatial_axes(ndim), True)
-    )
-    lost = own <= noise
+    noise = 10 * torch.finfo(like.dtype).eps * pixels**0.5 * known[full[0], full[0]].amax(spatial_axes(ndim), True)
+    lost = own <= noise.to(device)
     if lost.any():
         raise ValueError(
             f"expected a spectrum of phase {full[0]} that vanishes nowhere, to divide by, but it does at "
@@ -131,4 +130,4 @@ def _follow_by_division(known: dict[Pair, Tensor], count: int, ndim: int) -> Non
     for i, j in itertools.product(range(count), repeat=2):
         if (i, j) not in known:
             quotient = torch.fft.ifftn(spectra[i].conj() * spectra[j] / own, dim=spatial_axes(ndim)).real
-            known[i, j] = quotient.to(known[full[0], 0].dtype)
+            known[i, j] = quotient.to(like)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.fft import fft, ifft, irfft, irfftn, rfft, rfftn
 
-from microtutor.checks import check_count
+from microtutor.checks import check_count, check_phase, describe
 
 Boundary = Literal["periodic", "open"]
 Reach = tuple[tuple[int, int], ...]  # the least and the greatest shift along each axis
@@ -27,6 +27,21 @@ def spatial_axes(ndim: int) -> tuple[int, ...]:
 
 def full_precision(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def fits(shape: torch.Size, image: torch.Size) -> bool:
+    """Whether a shape broadcasts to that of an image, and not beyond it."""
+    return len(shape) <= len(image) and all(n in (1, wanted) for n, wanted in zip(shape[::-1], image[::-1]))
+
+
+def checked_mask(mask: Tensor, m: Tensor, ndim: int) -> Tensor:
+    """The mask of an image on its device, in float64 where there is such a thing."""
+    weight = check_phase(mask, ndim=ndim, name="mask", empty=True)
+    if weight.shape[-ndim:] != m.shape[-ndim:]:
+        raise ValueError(f"expected the mask with spatial shape {tuple(m.shape[-ndim:])}, got {describe(mask)}")
+    if not fits(weight.shape, m.shape):
+        raise ValueError(f"expected one mask, or one for each image of {describe(m)}, got {describe(mask)}")
+    return weight.to(m.device, m.dtype if m.device.type == "mps" else torch.float64)  # mps has no float64
 
 
 def boundary_of_each_axis(boundary: Boundary | Sequence[Boundary], ndim: int) -> tuple[Boundary, ...]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from microtutor.checks import check_count, describe
-from microtutor.statistics.products import full_precision, spatial_axes
+from microtutor.statistics.products import fits, full_precision, spatial_axes
 
 Directions = int | Sequence[Sequence[float]]
 
@@ -35,14 +35,15 @@ def radial_average(f: Tensor, *, ndim: int = 2, centred: bool = False, weight: T
 
     Raises:
         TypeError: f is no float tensor.
-        ValueError: f has fewer than ndim axes, a side of 0 pixels, or infinite values; weight does not fit f.
+        ValueError: f has fewer than ndim axes, a side of 0 pixels, or infinite values; weight does not fit f, or is
+            negative.
 
     >>> from microtutor.statistics import autocorrelation
     >>> radial_average(autocorrelation(torch.eye(4)))
     tensor([0.2500, 0.0625, 0.0000])
     """
     f = _zero_first(f, ndim, centred)
-    weight = None if weight is None else _zero_first(weight, ndim, centred, "weight")
+    weight = None if weight is None else _checked_weight(weight, f, ndim, centred)
     radius, reach = _length(_steps(f, ndim)), _reach(f, ndim)
     return _mean_over_bins(f, torch.where(radius <= reach, radius, -1), reach + 1, ndim, weight)
 
@@ -83,7 +84,7 @@ def directional_average(
             [0.5000, 0.0000]])
     """
     f = _zero_first(f, ndim, centred)
-    weight = None if weight is None else _zero_first(weight, ndim, centred, "weight")
+    weight = None if weight is None else _checked_weight(weight, f, ndim, centred)
     steps, reach = _steps(f, ndim), _reach(f, ndim)
     radius = _length(steps)
     along = torch.tensordot(_units(directions, ndim), steps, 1).abs()  # one map per direction
@@ -171,7 +172,7 @@ def specific_surface(
         In 1/px (length per area, area per volume), shape f.shape[:-ndim]. NaN where a mask leaves neighbours no pair.
 
     Raises:
-        TypeError, ValueError: as `radial_average`; method is unknown.
+        TypeError, ValueError: as `radial_average`; method is unknown; f has zero shift alone.
 
     Source: Debye, Anderson & Brumberger (1957), for the slope; Cauchy's formula, for the constants.
 
@@ -183,6 +184,8 @@ def specific_surface(
     if method not in ("isotropic", "layers", "pixels"):
         raise ValueError(f"expected method to be 'isotropic', 'layers' or 'pixels', got {method!r}")
     f = _zero_first(f, ndim, centred)
+    if max(f.shape[-ndim:]) == 1:
+        raise ValueError(f"expected statistics with a shift of one pixel (max_shift of at least 1), got {describe(f)}")
     first = (0,) * ndim
     neighbours = [tuple(int(k == axis) % f.shape[axis - ndim] for k in range(ndim)) for axis in range(ndim)]
     projected = torch.stack([2 * (f[(..., *first)] - f[(..., *place)]) for place in neighbours])
@@ -203,6 +206,16 @@ def _zero_first(f: Tensor, ndim: int, centred: bool, name: str = "statistics") -
         raise ValueError(f"expected finite values, or NaN where there is no pair, in the {name}, got infinity")
     f = full_precision(f)
     return torch.fft.ifftshift(f, dim=spatial_axes(ndim)) if centred else f
+
+
+def _checked_weight(weight: Tensor, f: Tensor, ndim: int, centred: bool) -> Tensor:
+    """The weight of each shift, laid out like f."""
+    weight = _zero_first(weight, ndim, centred, "weight")
+    if not fits(weight.shape, f.shape):
+        raise ValueError(f"expected a weight that broadcasts to the statistics, {describe(f)}, got {describe(weight)}")
+    if (weight < 0).any():
+        raise ValueError(f"expected weights of at least 0, got {weight.nan_to_num().min().item():.4g}")
+    return weight
 
 
 def _steps(f: Tensor, ndim: int) -> Tensor:

@@ -68,6 +68,35 @@ def test_a_phase_that_does_not_conduct_leaves_no_lower_bound():
     assert upper.item() == pytest.approx(1 / 3)
 
 
+@pytest.mark.parametrize("fractions", [(1.0, 0.0), (0.0, 1.0)])
+@pytest.mark.parametrize("hole", [0, 1])
+def test_a_phase_that_is_absent_adds_nothing_even_if_it_is_a_hole(fractions, hole):
+    values = (5.0, 0.0) if hole else (0.0, 5.0)
+    k = values[fractions.index(1)]
+    for bounds in (voigt_reuss_bounds, hashin_shtrikman_bounds):
+        assert bounds(fractions, values) == (k, k)
+    assert torch.equal(laminate_conductivity(fractions, values), k * torch.eye(2))
+    ratio = (0.25, 0.25)  # both Lame constants are 0.4 times Young's modulus
+    bulk, shear = hashin_shtrikman_stiffness_bounds(fractions, values, ratio)
+    for found, wanted in ((bulk, 0.8 * k), (shear, 0.4 * k)):
+        assert [bound.item() for bound in found] == pytest.approx([wanted] * 2)
+    wanted = 0.4 * k * torch.tensor([[3.0, 1, 0], [1, 3, 0], [0, 0, 1]])
+    torch.testing.assert_close(laminate_stiffness(fractions, values, ratio), wanted)
+
+
+def test_layers_of_holes_carry_along_them_only():
+    stiffness = laminate_stiffness((0.5, 0.5), (10.0, 0.0), (0.25, 0.25))
+    along = (12 - 4**2 / 12) / 2  # s_yy where s_xx is 0
+    torch.testing.assert_close(stiffness, torch.tensor([[0.0, 0, 0], [0, along, 0], [0, 0, 0]]))
+
+
+@pytest.mark.gpu
+def test_bounds_stay_on_the_device_of_the_fractions():
+    fractions = torch.tensor([0.5, 0.5], device="cuda")
+    assert voigt_reuss_bounds(fractions, (1.0, 10.0)).lower.is_cuda
+    assert laminate_stiffness(fractions, (1.0, 10.0), (0.2, 0.3)).is_cuda
+
+
 @pytest.mark.parametrize(
     ("function", "values", "message"),
     [

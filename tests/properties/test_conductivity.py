@@ -341,6 +341,23 @@ def test_says_when_and_why_it_did_not_converge():
         effective_conductivity(images, max_iterations=100)
 
 
+@pytest.mark.parametrize("function", [effective_conductivity, conductivity_fields, effective_stiffness])
+def test_the_warning_points_at_the_line_of_the_user(function):
+    with pytest.warns(ConvergenceWarning) as caught:
+        function(blobs(32), max_iterations=1)
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+def test_tensors_may_be_unsymmetric_by_rounding(dtype):
+    crystals = torch.tensor([[[1.0, 0.5], [0.5, 2]], [[3.0, 1], [1, 4]]], dtype=dtype)
+    rounded = crystals.clone()
+    rounded[0, 0, 1] *= 1 + 2 * torch.finfo(dtype).eps
+    image = random_image(8, 8, dtype=dtype)
+    assert not torch.equal(rounded, rounded.mT)
+    torch.testing.assert_close(effective_conductivity(image, rounded), effective_conductivity(image, crystals))
+
+
 @pytest.mark.parametrize(
     ("image", "conductivity", "options", "error", "message"),
     [

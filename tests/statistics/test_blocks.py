@@ -104,7 +104,17 @@ def test_a_mask(boundary, lazy):
         array, mask = dask_array.from_array(array, chunks=10), dask_array.from_array(mask, chunks=12)
     found = autocorrelation_of_blocks(array, 10, phase=1, mask=mask, boundary=boundary, block=8)
     assert wanted.isnan().any()
-    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-5, equal_nan=True)
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-12, equal_nan=True)
+
+
+def test_a_mask_with_few_pairs_among_many():
+    mask = np.zeros((300, 300))
+    mask[:150, :200], mask[299, 299] = 1, 1
+    array = labels(300, 300)
+    m = torch.from_numpy((array == 1).astype(np.float64))
+    wanted = autocorrelation(m, mask=torch.from_numpy(mask), max_shift=149, boundary="open")
+    found = autocorrelation_of_blocks(array, 149, phase=1, mask=mask)
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-10, equal_nan=True)
 
 
 def test_grey_values_and_bad_input():
@@ -113,6 +123,8 @@ def test_grey_values_and_bad_input():
     torch.testing.assert_close(autocorrelation_of_blocks(grey, 2, block=5), wanted, rtol=0, atol=1e-6)
     with pytest.raises(ValueError, match=r"expected values in \[0, 1\], got values in \[0, 2\]; name the label"):
         autocorrelation_of_blocks(labels(9, 9), 1)
+    with pytest.raises(ValueError, match=r"expected a mask with values in \[0, 1\], got values in \[2, 2\]$"):
+        autocorrelation_of_blocks(labels(9, 9), 1, phase=1, mask=np.full((9, 9), 2))
     with pytest.raises(ValueError, match=r"expected at least 2 \* max_shift \+ 1 = 11 pixels along each axis"):
         autocorrelation_of_blocks(labels(9, 20), 5)
     with pytest.raises(ValueError, match="expected boundary to be"):

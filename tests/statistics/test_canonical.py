@@ -91,6 +91,11 @@ def test_memory_layout_does_not_matter():
     assert torch.equal(canonical_form(images.mT.contiguous().mT), wanted)
 
 
+@pytest.mark.parametrize("batch", [(0,), (0, 1), (3, 0)])
+def test_a_batch_of_nothing_gives_nothing(batch):
+    assert canonical_form(torch.zeros(*batch, 4, 5)).shape == (*batch, 4, 5)
+
+
 def test_gradients_follow_their_pixels():
     image = torch.rand(3, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(canonical_form, image)
@@ -102,7 +107,7 @@ def test_gradients_follow_their_pixels():
         ([[1.0]], TypeError, "expected the image as a torch tensor, got a list; convert it"),
         (torch.eye(3).bool(), TypeError, r"as a float tensor, got .* dtype torch.bool; convert it with .float()"),
         (torch.zeros(4), ValueError, r"at least 2 axes .*got a tensor of shape \(4,\)"),
-        (torch.zeros(0, 4, 4), ValueError, "at least one pixel"),
+        (torch.zeros(4, 0, 4), ValueError, "at least one pixel"),
         (torch.full((2, 2), torch.nan), ValueError, "finite values"),
     ],
 )

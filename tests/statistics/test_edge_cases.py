@@ -2,6 +2,7 @@
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -170,6 +171,8 @@ def test_few_pairs_among_many_are_not_lost_in_float32():
 def test_a_mask_that_would_multiply_the_images_is_refused():
     with pytest.raises(ValueError, match="expected one mask, or one for each image"):
         autocorrelation(torch.zeros(3, 4, 5), mask=torch.ones(2, 3, 4, 5))
+    with pytest.raises(ValueError, match=r"one for each image of .*\(2, 4, 5\).*, got a tensor of shape \(3, 4, 5\)"):
+        autocorrelation(torch.zeros(2, 4, 5), mask=torch.ones(3, 4, 5))
 
 
 # --- windows ----------------------------------------------------------------------------------------------------------
@@ -216,6 +219,9 @@ def test_some_pairs_and_masks_for_each_image(boundary):
     assert two_point_statistics(m, pairs=[]).shape == (2, 0, 4, 5)
     with pytest.raises(ValueError, match=r"pairs \(i, j\) of the phases 0 to 2, got \[\(0, 3\)\]"):
         two_point_statistics(m, pairs=[(0, 3)])
+    with pytest.raises(ValueError, match=r"pairs \(i, j\) of the phases 0 to 2, got \[\(0.5, 1\)\]"):
+        two_point_statistics(m, pairs=[(0.5, 1)])
+    close(two_point_statistics(m, pairs=np.array([[0, 1]])), two_point_statistics(m, pairs=[(0, 1)]))
     with pytest.raises(ValueError, match=r"expected a mask for all phases"):
         two_point_statistics(m, mask=torch.ones(2, 3, 4, 5))
 
