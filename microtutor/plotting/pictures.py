@@ -247,8 +247,9 @@ def show_error_distributions(evaluations: Mapping[str, Evaluation]) -> Figure:
         style = {"histtype": "step", "linewidth": 1.8, "color": colour, "label": name}
         left.hist(errors[name].clip(smallest), bins=bins, **style)  # no error at all counts as the smallest
         right.hist(differences[name], bins=percents, **style)
-    paper = PAPER[next(iter(evaluations.values())).data_set]
-    left.axvline(paper["statistics_error_mean"], **PAPER_STYLE, label="paper, mean")
+    paper = PAPER.get(next(iter(evaluations.values())).data_set, {})
+    if "statistics_error_mean" in paper:
+        left.axvline(paper["statistics_error_mean"], **PAPER_STYLE, label="paper, mean")
     if "volume_fraction_difference" in paper:
         right.axvline(100 * paper["volume_fraction_difference"], **PAPER_STYLE, label="paper, mean")
     left.set(xscale="log", xlabel="statistics error of an image", ylabel="images")

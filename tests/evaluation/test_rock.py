@@ -280,5 +280,6 @@ def test_what_the_chapter_says_of_the_recorded_run():
     assert (many["targets"], many["realisations"]) == (32, 16)
     assert many["ratio"] >= 0.5  # diverse ...
     assert many["statistics_error_mean"] == pytest.approx(
-        2.1 * one["statistics_error_mean"], rel=0.03
-    )  # ... at a price
+        1.35 * one["statistics_error_mean"], rel=0.03
+    )  # ... at a price, but not in black and white
+    assert rock["reconstruction"]["berea"]["berea-noise"][cut] < rock["reconstruction"]["berea"]["berea"][cut]
