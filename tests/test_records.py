@@ -92,7 +92,9 @@ def test_without_git_the_commit_is_unknown(monkeypatch, failure):
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.stem)
 def test_every_result_says_how_to_repeat_it(path):
     record = read_record(path.stem)
-    assert record["command"].startswith(("microtutor ", "python benchmarks/", "python tools/"))
+    assert record["command"].startswith(
+        ("microtutor ", "torchrun --nproc-per-node 2 -m microtutor.cli ", "python benchmarks/", "python tools/")
+    )
     assert "changes" not in record["commit"]
     assert record["environment"]["torch"]
 
