@@ -100,14 +100,14 @@ def evaluate(
     with plain_errors():
         from microtutor.environment import find_device
         from microtutor.models import VAE
-        from microtutor.records import _other_rock, evaluate_on, write_rock_report
+        from microtutor.records import evaluate_on, other_rock, write_rock_report
         from microtutor.training import TrainingConfig
 
         low, _, high = count.partition("-")
         if not (low.isdigit() and high.isdigit()):
             raise ValueError(f"expected count as fewest-most, for example 1-4, got {count!r}")
         if record is not None:
-            _other_rock(material)  # before the work, not after it
+            other_rock(material)  # before the work, not after it
         place = find_device(device)
         vae = VAE.from_pretrained(weights, device=place)
         source = TrainingConfig(material=material, count=(int(low), int(high)), size=vae.size).source()

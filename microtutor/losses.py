@@ -290,9 +290,9 @@ class WeightedLoss:
             terms["data"] = data_loss(made, target)
             total = total + self.data * terms["data"]
         if self.greyness:
-            grey = (full_precision(made) * (1 - full_precision(made))).sum((-2, -1)).mean()
-            terms["greyness"] = grey
-            total = total + self.greyness * grey
+            m = full_precision(made)
+            terms["greyness"] = (m * (1 - m)).sum((-2, -1)).mean()
+            total = total + self.greyness * terms["greyness"]
         if self.diversity:
             if len(made) % 2:
                 raise ValueError(f"expected an even batch, two images of each latent vector, got {len(made)} images")

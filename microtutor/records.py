@@ -103,7 +103,7 @@ def write_record(
     return record
 
 
-def _other_rock(rock: str) -> str:
+def other_rock(rock: str) -> str:
     """The rock that a record of VAEs of this one measures them on too.
 
     Raises:
@@ -123,7 +123,7 @@ def write_rock_report(
     Raises:
         ValueError: rock is "lines".
     """
-    other, commit = _other_rock(rock), current_commit()
+    other, commit = other_rock(rock), current_commit()
     say = functools.partial(print, file=sys.stderr, flush=True)
     found = rock_report(vaes, rock=rock, other=other, crops=crops, seed=seed, say=say)
     record = {"command": command, "seed": seed, "commit": commit, "environment": report_environment(show=False)}

@@ -23,7 +23,7 @@ from microtutor.evaluation.rock import (
 from microtutor.losses import StatisticsLoss
 from microtutor.microstructures import RockCrops, seeded_generator
 from microtutor.models import VAE
-from microtutor.models.vae import _evaluation_mode
+from microtutor.models.vae import evaluation_mode
 from microtutor.reconstruction.flips import brightest
 from microtutor.statistics import autocorrelation
 
@@ -113,7 +113,7 @@ def prior_samples(vae: VAE, n: int, *, seed: int = 0) -> Tensor:
     """
     drawn = torch.randn(n, vae.latent_dim + vae.noise_dim, generator=seeded_generator(seed, 1))
     latents, noise = drawn.to(next(vae.parameters())).split([vae.latent_dim, vae.noise_dim], 1)
-    with _evaluation_mode(vae):
+    with evaluation_mode(vae):
         return torch.cat([vae.decode(z, e).cpu() for z, e in zip(latents.split(64), noise.split(64))])
 
 

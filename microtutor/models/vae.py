@@ -220,7 +220,7 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         """Decode the latent mean of each image with each row of noise: (batch, rows, 1, size, size)."""
         images, made = check_phase(images), []
         self._check(images)
-        with _evaluation_mode(self):
+        with evaluation_mode(self):
             for part in images.split(batch_size):
                 part = canonical_form(part) if self.gauge == "canonical" else part
                 mean = self.encode(part.to(next(self.parameters())))[0].repeat_interleave(len(noise), 0)
@@ -300,7 +300,7 @@ class VAE(nn.Module, PyTorchModelHubMixin):
 
 
 @contextmanager
-def _evaluation_mode(network: nn.Module) -> Iterator[None]:
+def evaluation_mode(network: nn.Module) -> Iterator[None]:
     """The network in evaluation mode, and afterwards in the mode it was in."""
     was_training = network.training
     network.eval()

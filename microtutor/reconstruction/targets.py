@@ -37,7 +37,7 @@ class Target:
 
     @property
     def is_periodic(self) -> bool:
-        return set(boundary_of_each_axis(self.boundary, 2)) == {"periodic"}
+        return _is_periodic(self.boundary)
 
     @property
     def fractions(self) -> Tensor:
@@ -106,9 +106,8 @@ def check_target(
             )
     first = f if phases is None else f.diagonal(dim1=-4, dim2=-3).movedim(-1, -3)
     low = first[..., 0, 0] < first[(..., *middle)] - 1e-6
-    periodic = set(boundary_of_each_axis(boundary, 2)) == {"periodic"}
     # periodic statistics are never larger than at zero shift; open ones can be, where few pairs of pixels are counted
-    if bool(low.any() if periodic else low.all()):
+    if bool(low.any() if _is_periodic(boundary) else low.all()):
         raise ValueError(
             f"expected the {name} with zero shift at index [0, 0], got values that are largest in the middle; "
             "apply torch.fft.ifftshift(f, dim=(-2, -1))"
@@ -118,3 +117,7 @@ def check_target(
     spectrum = rfft2(flat)
     target = Target(flat, spectrum.real if phases is None else spectrum, boundary, phases)
     return target, (*lead, *side) if phases is None else (*lead, phases, *side)
+
+
+def _is_periodic(boundary: Boundary | Sequence[Boundary]) -> bool:
+    return set(boundary_of_each_axis(boundary, 2)) == {"periodic"}

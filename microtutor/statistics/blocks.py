@@ -101,16 +101,16 @@ def autocorrelation_of_blocks(
 
 def _one_by_one(array: Any, mask: Any, phase: float | None, kinds: list[Kind], reach: int, progress: bool) -> Tensor:
     products = torch.zeros((), dtype=torch.float64)
+    rows = [(boxes[i : i + IN_A_ROW], lengths) for boxes, lengths in kinds for i in range(0, len(boxes), IN_A_ROW)]
     with tqdm(total=sum(len(boxes) for boxes, _ in kinds), unit="block", disable=not progress) as bar:
-        for all_boxes, lengths in kinds:
-            for boxes in (all_boxes[i : i + IN_A_ROW] for i in range(0, len(all_boxes), IN_A_ROW)):
-                total = _no_power(mask, lengths)
-                for box in boxes:
-                    values, weights = (_read(one, box, np.concatenate) for one in (array, mask))
-                    _add_power(total, phase, values, weights, lengths)
-                    _let_go(array, mask)
-                    bar.update()
-                products = products + _sign(boxes[0]) * _window(total, lengths, reach)
+        for boxes, lengths in rows:
+            total = _no_power(mask, lengths)
+            for box in boxes:
+                values, weights = (_read(one, box, np.concatenate) for one in (array, mask))
+                _add_power(total, phase, values, weights, lengths)
+                _let_go(array, mask)
+                bar.update()
+            products = products + _sign(boxes[0]) * _window(total, lengths, reach)
     return products
 
 
