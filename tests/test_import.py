@@ -53,6 +53,8 @@ ROAD = [
     "models.vae",
     "models",
     "training.config",
+    "training.interruption",
+    "training.optimisation",
     "training.loop",
     "training",
     "evaluation.metrics",

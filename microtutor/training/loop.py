@@ -7,11 +7,8 @@ import io
 import itertools
 import math
 import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +25,8 @@ from microtutor.microstructures import seeded_generator
 from microtutor.models import VAE
 from microtutor.statistics import canonical_form
 from microtutor.training.config import ImageSource, TrainingConfig
+from microtutor.training.interruption import interrupt_later
+from microtutor.training.optimisation import optimizer_of, schedule_of
 
 NOISE, ORDER = 3, 4  # streams of random numbers beside those of the images, 0 to 2 (and never 0 last: it is ignored)
 CHECKPOINT, LOG, CONFIG = "checkpoint.pt", "log.csv", "training.json"
@@ -67,7 +66,7 @@ def train(
     """
     run = _Run(config, Path(output_dir), resume=resume, source=source)
     try:
-        with _interrupt_later() as interrupted:
+        with interrupt_later() as interrupted:
             run.loop(progress, interrupted)
         return run.finish()
     finally:
@@ -81,27 +80,6 @@ def read_log(output_dir: str | os.PathLike) -> dict[str, list[float]]:
         reader = csv.DictReader(file)
         rows = list(reader)
     return {name: [float(row[name] or "nan") for row in rows] for name in reader.fieldnames or COLUMNS}
-
-
-@contextmanager
-def _interrupt_later() -> Iterator[Callable[[], bool]]:
-    """Put off the first Ctrl-C, so that no step is saved half done; gives a function that says whether it came."""
-    came: list[int] = []
-
-    def remember(number: int, frame: Any) -> None:
-        if came:
-            signal.default_int_handler(number, frame)
-        came.append(number)
-
-    in_main_thread = threading.current_thread() is threading.main_thread()  # no other may set a handler, or needs one
-    if not in_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield lambda: False
-        return
-    signal.signal(signal.SIGINT, remember)
-    try:
-        yield lambda: bool(came)
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class _Run:
@@ -134,8 +112,8 @@ class _Run:
             torch.default_generator.manual_seed(config.seed)  # not torch.manual_seed: it would seed CUDA too
             model = config.model()
         model.to(memory_format=torch.channels_last)
-        optimizer = _optimizer(model, config)
-        schedule = _schedule(optimizer, config)
+        optimizer = optimizer_of(model, config)
+        schedule = schedule_of(optimizer, config)
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.schedule = schedule
         self.step, self.seconds, self.log = 0, 0.0, []
@@ -372,23 +350,6 @@ def _small(images: Tensor) -> Tensor:
     """Two-valued images as bool, a quarter of the memory; grey ones as they are."""
     two_valued = images.bool()
     return two_valued if torch.equal(two_valued.to(images), images) else images
-
-
-def _optimizer(model: torch.nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
-    weights = [p for p in model.parameters() if p.requires_grad]
-    if config.optimizer == "adam":
-        return torch.optim.Adam(weights, lr=config.learning_rate)
-    return torch.optim.AdamW(weights, lr=config.learning_rate, betas=(0.9, 0.95))
-
-
-def _schedule(optimizer: torch.optim.Optimizer, config: TrainingConfig) -> torch.optim.lr_scheduler.LRScheduler:
-    if config.schedule == "halve":
-        return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5 if step >= 0.9 * config.steps else 1.0)
-    total = config.steps + 1
-    rise = max(0.1, 2 / total)  # at least one step
-    return torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.learning_rate, total_steps=total, pct_start=rise, cycle_momentum=False
-    )
 
 
 def _tensorboard(folder: Path):
