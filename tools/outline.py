@@ -1,5 +1,6 @@
-"""What the book consists of, read from `_config.yml` and `_toc.yml`."""
+"""What the book consists of and where it is found, read from `_config.yml`, `_toc.yml` and `pyproject.toml`."""
 
+import tomllib
 from pathlib import Path
 
 import yaml
@@ -18,6 +19,26 @@ def address() -> str:
 
 def branch() -> str:
     return config()["repository"]["branch"]
+
+
+def version() -> str:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+
+
+def tag() -> str:
+    """The tag of the release that install cells and Colab links name, such as v0.1.0."""
+    return f"v{version()}"
+
+
+def wheel_address() -> str:
+    """Where the wheel of that release is: what a chapter installs in Colab."""
+    return f"{address()}/releases/download/{tag()}/microtutor-{version()}-py3-none-any.whl"
+
+
+def colab_address(chapter: str) -> str:
+    """The link that opens the Colab edition of a chapter, named without suffix."""
+    repository = address().removeprefix("https://github.com/")
+    return f"https://colab.research.google.com/github/{repository}/blob/{tag()}/colab/{chapter}.ipynb"
 
 
 def pages() -> list[str]:
