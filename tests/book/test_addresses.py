@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from adopt import OWNER_AND_NAME, current
-from outline import ROOT, address, branch, chapters
+from outline import ROOT, address, branch, chapters, wheel_address
 
 OWNER, NAME = current(ROOT).split("/")
 PAGES = f"https://{OWNER}.github.io/{NAME}/"
@@ -49,7 +49,7 @@ def test_package_and_citation_agree():
 
 @pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
 def test_install_cells_agree(path):
-    assert f"git+{address()}@{branch()}" in path.read_text(encoding="utf-8")
+    assert f"install -q --no-deps {wheel_address()}" in path.read_text(encoding="utf-8")
 
 
 def test_no_place_names_another_owner():

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from outline import ROOT, address, branch, chapters, pages
+from outline import ROOT, chapters, pages, wheel_address
 
 COLAB_CELL = """import sys
 
 if "google.colab" in sys.modules:
-    %pip install -q --no-deps "microtutor @ git+{address}@{branch}\""""
+    %pip install -q --no-deps {wheel}"""
 ABSOLUTE_PATH = re.compile(r"(?<![\w.:/])(/(home|Users|root|tmp|work|mnt|private|var)/\w|[A-Z]:\\\\?\w)")
 LARGEST_IMAGE = 100_000  # bytes
 
@@ -63,7 +63,7 @@ def test_jupyter_book_is_of_the_first_generation():
 @pytest.mark.parametrize("path", notebooks())
 class TestChapter:
     def test_starts_with_the_colab_cell(self, path):
-        assert code_cells(path)[0].source.strip() == COLAB_CELL.format(address=address(), branch=branch())
+        assert code_cells(path)[0].source.strip() == COLAB_CELL.format(wheel=wheel_address())
 
     def test_asks_for_the_kernel_that_everyone_has(self, path):
         assert read(path).metadata.kernelspec.name == "python3"
