@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import indent
 from typing import Annotated, Any
 
 import typer
@@ -257,6 +258,34 @@ def experiment(
         from microtutor.experiments import run_experiment
 
         run_experiment(name, output or Path("results") / f"{name}.csv", seeds=seeds)
+
+
+@app.command()
+def chapters(
+    folder: Annotated[Path, typer.Argument(help="folder for the notebooks; made if it is not there")],
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="chapters, such as counting_pairs fft_way; by default all", metavar="NAME"),
+    ] = None,
+) -> None:
+    """Put the notebooks of the course into a folder, and say how to open them. No notebook of yours is written over.
+
+    For example: microtutor chapters my-course
+    """
+    with plain_errors():
+        from microtutor.course import how_to_open, place_chapters
+
+        placed = place_chapters(folder, names or ())
+        for name in placed.copied:
+            typer.echo(folder / name)
+        if placed.equal:
+            typer.echo(f"already there: {', '.join(placed.equal)}")
+        if placed.kept:
+            typer.echo(
+                f"kept as they are, for they differ from those of the package: {', '.join(placed.kept)}\n"
+                "For a fresh copy, rename yours and type the same again."
+            )
+        typer.echo(f"\nTo open the notebooks in your browser, type\n\n{indent(how_to_open(folder), '    ')}\n")
 
 
 @app.command("report-environment")

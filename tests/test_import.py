@@ -13,6 +13,7 @@ PACKAGE = Path(microtutor.__file__).parent
 ROAD = [
     "checks",
     "files",
+    "course",
     "environment",
     "microstructures.images",
     "microstructures.samples",
