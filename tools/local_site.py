@@ -1,0 +1,56 @@
+"""Let the pages of the book ask no other server for anything, so that they work without internet and from a file.
+
+Mathematics is set by MathJax, which an installed package holds: what a page may load of it is copied to `_static`. It
+draws formulas as pictures (SVG), as a browser that opens a page from a file may refuse to load fonts for it. Thebe,
+which would run code on a far server, is left out. This module is an extension of Sphinx (`local_extensions` in
+`_config.yml`).
+"""
+
+import shutil
+from importlib.resources import as_file, files
+from pathlib import Path
+
+MATHJAX = "mathjax"  # the folder in _static
+# What tex-svg.js asks for: macros of TeX when a formula uses them; the rest when a reader chooses it in MathJax's menu.
+PARTS = ["tex-svg.js", "input/tex/extensions", "output/chtml.js", "output/chtml", "a11y", "sre/mathmaps/base.json"]
+PARTS += ["sre/mathmaps/en.json"]
+
+
+def copy_mathjax(static: Path) -> None:
+    """Copy MathJax and its licence from the package django-static-mathjax into a folder of static files.
+
+    Raises:
+        FileNotFoundError: the package holds another version of MathJax, without one of the parts.
+    """
+    with as_file(files("mathjax") / "static" / "mathjax") as source:
+        target = static / MATHJAX
+        for part in PARTS:
+            path = source / "es5" / part
+            (target / part).parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                shutil.copytree(path, target / part, dirs_exist_ok=True)
+            else:
+                shutil.copy(path, target / part)
+        shutil.copy(source / "LICENSE", target / "LICENSE")
+
+
+# --- the extension of Sphinx ------------------------------------------------------------------------------------------
+def leave_out_thebe(app) -> None:
+    """Take back what sphinx_thebe has set up: Jupyter Book loads it even where no button asks for it."""
+    for listeners in app.events.listeners.values():
+        for listener in list(listeners):
+            if listener.handler.__module__ == "sphinx_thebe":
+                app.disconnect(listener.id)
+    app.registry.css_files[:] = [entry for entry in app.registry.css_files if entry[0] != "sphinx-thebe.css"]
+
+
+def add_mathjax(app, error) -> None:
+    if error is None and app.builder.format == "html":
+        copy_mathjax(Path(app.outdir) / "_static")
+
+
+def setup(app) -> dict:
+    leave_out_thebe(app)
+    app.connect("config-inited", lambda app, config: setattr(config, "mathjax_path", f"{MATHJAX}/tex-svg.js"))
+    app.connect("build-finished", add_mathjax)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
