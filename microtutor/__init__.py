@@ -7,8 +7,10 @@ The road the data takes, and the modules on it, in this order:
 with `reconstruction` beside it, and `plotting`, `widgets` and the command line at its end.
 """
 
+from importlib import metadata
+
 from microtutor.environment import report_environment
 
-__version__ = "0.1.0"
+__version__ = metadata.version("microtutor")
 
 __all__ = ["__version__", "report_environment"]

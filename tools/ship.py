@@ -3,6 +3,7 @@
 The weights are stored in float16 and measured as they are stored; the card beside them says where they come from.
 """
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -46,6 +47,7 @@ def main(record_path: str, run_folder: str) -> None:
     images = IMAGES.get(config.material, IMAGES_OF_ROCK)
     card = {
         "name": folder.name,
+        "sha256": hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest(),
         "data": f"{source}, split 'train', drawn afresh at every step",
         "evaluated on": f"sample({images}, seed=s) of the same source, split 'test', from the latent means",
         "limits": LIMITS.get(f"{config.material}, {config.loss}", LIMITS[config.material]),

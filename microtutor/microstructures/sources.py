@@ -1,4 +1,8 @@
-"""Where the real micrographs come from: public sources, licences and checksums, and the folder that keeps them."""
+"""Where the real micrographs come from: public sources, licences and checksums, and the folder that keeps them.
+
+`fetch` is for the micrographs, whose sources stand in the table `DATASETS`; `fetch_from` does the work, and serves
+whatever else is downloaded once and kept: the larger weights (see `microtutor.models`).
+"""
 
 from __future__ import annotations
 
@@ -146,7 +150,22 @@ def fetch(name: str) -> Path:
             that lay in the cache stays there untouched, one that was downloaded is not kept.
         FileNotFoundError: it is not in the cache and cannot be downloaded; says where to get it and where to put it.
     """
-    url, sha256 = _source(name)
+    return fetch_from(*_source(name), name)
+
+
+def fetch_from(url: str, sha256: str, name: str) -> Path:
+    """The path of a file in the cache folder, where it lies as `name`; downloaded from url if it is not there yet.
+
+    It is checked whenever it is asked for, and stands under its name only when it is complete.
+
+    Args:
+        url: its public source.
+        sha256: its checksum, in hexadecimal digits.
+        name: its path inside the cache folder, such as "rock/berea.zip".
+
+    Raises:
+        ValueError, FileNotFoundError: as `fetch`.
+    """
     path = cache_folder() / name
     if path.is_file():
         found = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -164,8 +183,9 @@ def fetch(name: str) -> Path:
         raise ValueError(f"{url} no longer gives the file with the sha256 {sha256}; nothing is kept of it") from error
     except OSError as error:
         raise FileNotFoundError(
-            f"{name} is not in {cache_folder()} and cannot be downloaded ({type(error).__name__}); get it from {url} "
-            f"and put it there as {path}, or set {FOLDER_VARIABLE} to the folder that holds {name}"
+            f"{name} is not in {cache_folder()} and cannot be downloaded ({type(error).__name__}); connect to the "
+            f"internet once, or get it from {url} and put it there as {path}, or set {FOLDER_VARIABLE} to the folder "
+            f"that holds {name} (there is one in the classroom zip of each release)"
         ) from error
     return path
 

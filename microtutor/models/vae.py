@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from microtutor.checks import check_count, check_phase, describe
 from microtutor.files import replacing, write_json
 from microtutor.microstructures import seeded_generator
+from microtutor.microstructures.sources import fetch_from
 from microtutor.models.networks import (
     DECODERS,
     ENCODERS,
@@ -268,22 +270,24 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         """Load a VAE in evaluation mode.
 
         Args:
-            name: one of the names in `shipped_weights()`, a folder from `save_pretrained`, or a hub id.
+            name: one of the names in `shipped_weights()`, a folder from `save_pretrained`, or a hub id. Weights that
+                are not in the installed package are downloaded once, and kept beside the micrographs.
             device: where the network goes.
             hub_options: revision, token, cache_dir and the like, for a hub id.
 
         Raises:
-            FileNotFoundError: no such weights here, and no such repository on the hub.
+            FileNotFoundError: no such weights here, and no such repository on the hub; or they cannot be downloaded,
+                and it says where to get them and where to put them.
             ValueError: the files are damaged, or are weights of another network.
             TypeError: unknown options, or options for weights that are not on the hub.
 
         >>> VAE.from_pretrained("lines-1-4").latent_dim
         9
         """
-        folder = _find(str(name), hub_options)
+        folder, file = _find(str(name), hub_options)
         try:
             config = json.loads((folder / "config.json").read_text())
-            weights = load_file(folder / "model.safetensors")
+            weights = load_file(file)
         except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"the weights in {folder} are damaged ({error}); copy or download them again") from error
         if not isinstance(config, dict) or set(config) | set(LATER) != CONFIG | set(LATER):
@@ -311,33 +315,47 @@ def evaluation_mode(network: nn.Module) -> Iterator[None]:
 
 
 def shipped_weights() -> list[str]:
-    """Names of the weights that come with the package.
+    """Names of the weights that come with the package, be it inside it or as a download that it knows.
 
     >>> "lines-1-4" in shipped_weights()
     True
     """
-    return sorted(path.parent.name for path in WEIGHTS.glob("*/model.safetensors"))
+    return sorted(path.parent.name for path in WEIGHTS.glob("*/card.json"))
 
 
-def _find(name: str, hub_options: dict[str, Any]) -> Path:
-    """The folder that holds model.safetensors and config.json of the named weights."""
-    folder = WEIGHTS / name if name in shipped_weights() else Path(name)
+def _find(name: str, hub_options: dict[str, Any]) -> tuple[Path, Path]:
+    """The folder that holds config.json of the named weights, and their model.safetensors."""
+    shipped = name in shipped_weights()
+    folder = WEIGHTS / name if shipped else Path(name)
     if folder.is_dir():
-        missing = [file for file in ("config.json", "model.safetensors") if not (folder / file).is_file()]
+        if hub_options:
+            raise TypeError(f"expected options for a hub id only, got {', '.join(hub_options)} for the folder {folder}")
+        file = folder / "model.safetensors"
+        missing = [path.name for path in (folder / "config.json", file) if not path.is_file()]
+        if shipped and missing == [file.name]:
+            return folder, _fetch_shipped(name)
         if missing:
             raise FileNotFoundError(
                 f"expected {' and '.join(missing)} in {folder}; is it a folder written by save_pretrained?"
             )
-        if hub_options:
-            raise TypeError(f"expected options for a hub id only, got {', '.join(hub_options)} for the folder {folder}")
-        return folder
-    shipped = ", ".join(shipped_weights()) or "(none shipped)"
-    known = f"expected one of {shipped}, a folder, or a hub id owner/name; got {name!r}"
+        return folder, file
+    known = f"expected one of {', '.join(shipped_weights())}, a folder, or a hub id owner/name; got {name!r}"
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         raise FileNotFoundError(known)
     try:
-        return Path(snapshot_download(name, allow_patterns=["config.json", "model.safetensors"], **hub_options))
+        folder = Path(snapshot_download(name, allow_patterns=["config.json", "model.safetensors"], **hub_options))
     except TypeError:  # an option that there is not
         raise
     except Exception as error:
         raise FileNotFoundError(f"{known}, and the hub does not give it: {type(error).__name__}") from error
+    return folder, folder / "model.safetensors"
+
+
+def _fetch_shipped(name: str) -> Path:
+    """model.safetensors of weights that the wheel leaves out: from the repository, at the tag of this release."""
+    package = metadata.metadata("microtutor")
+    addresses = dict(entry.split(", ", 1) for entry in package.get_all("Project-URL", []))
+    repository = addresses["Repository"].removeprefix("https://github.com/")
+    file = f"{name}/model.safetensors"
+    url = f"https://raw.githubusercontent.com/{repository}/v{package['Version']}/microtutor/weights/{file}"
+    return fetch_from(url, json.loads((WEIGHTS / name / "card.json").read_text())["sha256"], f"weights/{file}")

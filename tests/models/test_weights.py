@@ -1,8 +1,11 @@
 """The weights that come with the package are what their cards say."""
 
+import hashlib
 import json
+import tomllib
 
 import pytest
+from outline import ROOT
 
 from microtutor.evaluation import CROP_ROWS, PAPER, ROWS
 from microtutor.microstructures.micrographs import available
@@ -23,6 +26,24 @@ def test_something_is_shipped():
 
 def test_weights_are_small(card):
     assert (WEIGHTS / card["name"] / "model.safetensors").stat().st_size < 12e6
+
+
+def test_weights_are_those_that_the_card_was_written_for(card):
+    content = (WEIGHTS / card["name"] / "model.safetensors").read_bytes()
+    assert hashlib.sha256(content).hexdigest() == card["sha256"]
+
+
+def test_the_wheel_holds_every_card_and_few_of_the_weights():
+    """What an install cell loads: CONTRIBUTING says how large it is. The others are fetched when they are asked for."""
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"][
+        "package-data"
+    ]
+    held = {path for pattern in patterns["microtutor"] for path in WEIGHTS.parent.glob(pattern)}
+    inside = {path.parent.name for path in held if path.name == "model.safetensors"}
+    assert inside == {"lines-1-4", "lines-3-6", "berea"}
+    assert {path.parent.name for path in held if path.name == "card.json"} == set(shipped_weights())
+    assert {path.parent.name for path in held if path.name == "config.json"} == set(shipped_weights())
+    assert sum(path.stat().st_size for path in held) < 20e6
 
 
 def test_card_says_where_the_weights_come_from(card):
