@@ -15,7 +15,7 @@ from outline import ROOT, address, branch, chapters, wheel_address
 
 OWNER, NAME = current(ROOT).split("/")
 PAGES = f"https://{OWNER}.github.io/{NAME}/"
-LEFT_OUT = (".git", ".venv", "_build", "build", "runs", "weights", "*cache*", "*.egg-info", ".hypothesis")
+LEFT_OUT = (".git", ".venv*", "_build", "build", "runs", "weights", "*cache*", "*.egg-info", ".hypothesis")
 
 
 def text(name: str, root: Path = ROOT) -> str:
