@@ -67,12 +67,14 @@ ROAD = [
     "evaluation",
     "plotting.pictures",
     "plotting",
+    "widgets.sliders",
+    "widgets.live",
     "widgets",
     "records",
     "experiments",
     "cli",
 ]
-DRAWING = {"plotting", "plotting.pictures", "widgets"}
+DRAWING = {"plotting", "plotting.pictures", "widgets.sliders", "widgets.live", "widgets"}
 LEARNING = {"statistics.transformer"}  # built on scikit-learn, and imported only when its name is asked for
 
 
