@@ -4,8 +4,9 @@
     python tools/execute.py book/fft_loss.ipynb    # one of them
 
 Each chapter runs in a fresh kernel and an empty folder. What would differ at every run without telling a reader
-anything (times, progress bars, the state of widgets, the exact Python version) is left out of the file. A chapter that
-fails is left as it was.
+anything (times, progress bars, the state of widgets, the exact Python version) is left out of the file. Of an
+interactive figure only its first picture is kept, as a file with all its pictures would be large, and the rest needs a
+kernel. A chapter that fails is left as it was.
 """
 
 import re
@@ -23,6 +24,7 @@ from microtutor.files import replacing
 
 SECONDS_PER_CELL = 600
 WIDGET = "application/vnd.jupyter.widget-view+json"
+PICTURE = {"image/png", "text/plain"}
 PROGRESS_BAR = re.compile(r"\r|\d%\|")
 
 
@@ -42,10 +44,18 @@ def run(path: Path) -> nbformat.NotebookNode:
 
 
 def is_lasting(output: nbformat.NotebookNode) -> bool:
-    """Whether an output is worth storing: progress bars and widgets are not."""
+    """Whether an output is worth storing: progress bars are not, nor widgets without a picture."""
     if output.output_type == "stream" and output.name == "stderr":
         return not PROGRESS_BAR.search(output.text)
-    return WIDGET not in output.get("data", {})
+    data = output.get("data", {})
+    return WIDGET not in data or "image/png" in data
+
+
+def keep_the_picture(output: nbformat.NotebookNode) -> None:
+    """Of an output that is shown as a picture, among others, leave the picture."""
+    data = output.get("data", {})
+    if "image/png" in data:
+        output.data = nbformat.NotebookNode({kind: data[kind] for kind in data if kind in PICTURE})
 
 
 def tidy(notebook: nbformat.NotebookNode) -> None:
@@ -54,6 +64,8 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if is_lasting(output)]
+            for output in cell.outputs:
+                keep_the_picture(output)
     notebook.metadata.pop("widgets", None)
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook.metadata["language_info"] = {"name": "python"}
