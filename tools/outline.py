@@ -26,7 +26,7 @@ def version() -> str:
 
 
 def tag() -> str:
-    """The tag of the release that install cells and Colab links name, such as v0.1.0."""
+    """The tag of the release that install cells and Colab links name, such as v1.2.3."""
     return f"v{version()}"
 
 
