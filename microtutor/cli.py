@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import os
 import shlex
 import sys
@@ -23,7 +24,13 @@ Seed = Annotated[int, typer.Option(help="chooses the random numbers")]
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Answer bad input in one line on the error stream instead of a traceback."""
+    """Answer bad input in one line on the error stream instead of a traceback.
+
+    What a console has no letter for, such as a file name on Windows, is shown as a question mark.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         yield
     except KeyboardInterrupt:

@@ -34,6 +34,7 @@ CHAPTERS = (
     "rock_vae",
     "properties",
 )
+_WINDOWS = os.name == "nt"
 _PACKAGE = Path(__file__).parent
 _SOURCES = (_PACKAGE / "chapters", _PACKAGE.parent / "colab")  # in an installed package, and in a clone
 
@@ -120,6 +121,6 @@ def _this_python() -> str:
 
 def _quoted(word: str) -> str:
     """A word as the shell of this system wants it; those of Windows know double quotes only."""
-    if os.name != "nt":
+    if not _WINDOWS:
         return shlex.quote(word)
     return f'"{word}"' if set(word) & set(" &()';,@") else word

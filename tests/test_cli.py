@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import subprocess
 import sys
 
 import numpy as np
@@ -25,7 +27,8 @@ def run(*arguments: object):
 
 def test_help_names_every_command():
     said = run("--help").output
-    for command in ("train", "evaluate", "statistics", "reconstruct", "reproduce", "experiment", "report-environment"):
+    commands = ("train", "evaluate", "statistics", "reconstruct", "reproduce", "experiment", "chapters")
+    for command in (*commands, "report-environment"):
         assert command in said
         assert run(command, "--help").exit_code == 0
 
@@ -136,6 +139,19 @@ def test_reconstruct_several_in_black_and_white(picture, tmp_path):
         assert set(made.unique().tolist()) == {0, 1}
         assert f"twin-{i}.png: statistics error" in said.output
         assert (made.mean() - image.double().mean()).abs() < 0.01
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "cp850"])
+def test_a_console_without_the_letters_of_a_file_name(tmp_path, picture, encoding):
+    """Consoles and pipes of Windows know the letters of one language only."""
+    picture[0].rename(tmp_path / "κόκκοι.png")
+    environment = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    command = [sys.executable, "-m", "microtutor.cli", "statistics", "κόκκοι.png"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b"??????.png: 64 x 64 px, volume fraction" in done.stdout
+    assert done.stderr == b""
+    assert (tmp_path / "κόκκοι_statistics.npy").is_file()
 
 
 def test_report_environment():
