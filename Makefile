@@ -14,7 +14,7 @@ export PYTHONNOUSERSITE := 1
 export IPYTHONDIR := $(CURDIR)/$(VENV)/ipython
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-package test-chapters book check-pages lint execute serve clean adopt
+.PHONY: help test test-package test-chapters book check-pages lint execute serve clean adopt release
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,3 +77,6 @@ clean: ## remove what was built (not .venv, not your runs)
 
 adopt: ## point every link at your own copy: make adopt REPO=owner/name
 	@$(PYTHON) tools/adopt.py "$(REPO)"
+
+release: $(READY) ## make the files of a release: make release VERSION=1.2.3
+	@$(RUN) tools/release.py "$(VERSION)"
