@@ -38,7 +38,7 @@ def test_train_then_evaluate(tmp_path):
     said = run("train", "classroom", "--output", tmp_path / "run", *TINY, "--images", 10, "--record", record)
     assert said.exit_code == 0, said.output
     assert "statistics error, mean" in said.output
-    written = json.loads(record.read_text())
+    written = json.loads(record.read_text(encoding="utf-8"))
     assert written["configuration"]["size"] == 32
     assert len(written["metrics"]) == 3
     assert written["images_seen"] == 32
@@ -72,7 +72,7 @@ def test_reproduce_trains_what_the_records_say(tmp_path, monkeypatch):
     said = run("reproduce", "--train", "--images", 20, "--output", tmp_path)
     assert said.exit_code == 0, said.output
     assert (tmp_path / "lines-3-6" / "model.safetensors").is_file()
-    started = json.loads((tmp_path / "lines-3-6" / "training.json").read_text())["start"]
+    started = json.loads((tmp_path / "lines-3-6" / "training.json").read_text(encoding="utf-8"))["start"]
     assert started == str(tmp_path / "first")
     assert (tmp_path / "first" / "model.safetensors").is_file()
     names = [line.split("  ")[0] for line in said.stdout.splitlines()]
@@ -141,11 +141,10 @@ def test_reconstruct_several_in_black_and_white(picture, tmp_path):
         assert (made.mean() - image.double().mean()).abs() < 0.01
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "cp850"])
-def test_a_console_without_the_letters_of_a_file_name(tmp_path, picture, encoding):
+def test_a_console_without_the_letters_of_a_file_name(tmp_path, picture):
     """Consoles and pipes of Windows know the letters of one language only."""
     picture[0].rename(tmp_path / "κόκκοι.png")
-    environment = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    environment = os.environ | {"PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0"}
     command = [sys.executable, "-m", "microtutor.cli", "statistics", "κόκκοι.png"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
