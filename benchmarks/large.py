@@ -87,7 +87,7 @@ def write(path: Path, gigabytes: float) -> dict:
 
 def peak() -> float:
     """Gigabytes of memory that this process had in use at its peak, pages of files included."""
-    return int(re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[0]) * 1024 / 1e9
+    return int(re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))[0]) * 1024 / 1e9
 
 
 def timed(call, voxels: int) -> dict:

@@ -183,12 +183,12 @@ def main() -> None:
         large.show(record["large"])
     record["load after"] = round(os.getloadavg()[0], 2)
     if options.record:
-        options.record.write_text(json.dumps(record, indent=2) + "\n")
+        options.record.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def processor_name() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return "unknown"
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")

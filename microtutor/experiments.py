@@ -148,5 +148,5 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
 def _read(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
-    with open(path, newline="") as file:
+    with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))

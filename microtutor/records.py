@@ -141,7 +141,7 @@ def read_record(name: str) -> dict[str, Any]:
     >>> read_record("lines-1-4")["trainable_parameters"] < 8_000_000
     True
     """
-    return json.loads(_result(f"{name}.json").read_text())
+    return json.loads(_result(f"{name}.json").read_text(encoding="utf-8"))
 
 
 def read_runs(name: str) -> list[dict[str, Any]]:
@@ -150,7 +150,7 @@ def read_runs(name: str) -> list[dict[str, Any]]:
     >>> {row["choice"] for row in read_runs("latent")} >= {"1", "9"}
     True
     """
-    with open(_result(f"{name}.csv"), newline="") as file:
+    with open(_result(f"{name}.csv"), newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     return [{k: v if k in ("choice", "data_set") else float(v) for k, v in row.items()} for row in rows]
 

@@ -96,7 +96,7 @@ def test_statistics_of_a_file(picture, tmp_path):
     torch.testing.assert_close(f, autocorrelation(image))
     with Image.open(tmp_path / "map.png") as drawn:
         assert drawn.width > 100
-    with open(tmp_path / "lines_statistics_radial.csv", newline="") as file:
+    with open(tmp_path / "lines_statistics_radial.csv", newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
     assert header == ["radius_px", "f"]
     assert [int(radius) for radius, _ in rows] == list(range(33))

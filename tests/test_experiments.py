@@ -30,7 +30,7 @@ def test_unknown_experiment():
 def test_an_experiment_goes_on_where_it_was_stopped(tmp_path):
     path = tmp_path / "beta.csv"
     first = run_experiment("beta", path, seeds=1, images=6, base=TINY, progress=False)
-    with open(path, newline="") as file:
+    with open(path, newline="", encoding="utf-8") as file:
         kept = list(csv.DictReader(file))
     choices = list(EXPERIMENTS["beta"])
     assert [row["choice"] for row in kept] == choices
@@ -40,7 +40,7 @@ def test_an_experiment_goes_on_where_it_was_stopped(tmp_path):
         (c, 1) for c in ("0.01", "0.1", "1", "10", "100")
     ]
     assert again[0]["seconds"] == str(first[0]["seconds"])  # not run again
-    described = json.loads(path.with_suffix(".json").read_text())
+    described = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     assert described["base"]["size"] == 32
     assert described["changes"]["10"] == {"beta": 10.0}
     errors = [float(row["statistics_error_mean"]) for row in again if row["choice"] == "1"]

@@ -85,7 +85,7 @@ def source_of(module):
 
 def imports(module, *, everywhere=True):
     """Names of the modules that a module imports; everywhere=False leaves out imports inside functions."""
-    tree = ast.parse(source_of(module).read_text())
+    tree = ast.parse(source_of(module).read_text(encoding="utf-8"))
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     later = {child for function in functions for child in ast.walk(function)}
     found = set()

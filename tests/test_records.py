@@ -37,7 +37,7 @@ def test_a_record_says_what_was_run_and_what_came_out(tmp_path):
         run_folder=tmp_path / "run",
         evaluations=evaluations,
     )
-    record = json.loads(path.read_text())
+    record = json.loads(path.read_text(encoding="utf-8"))
     assert record == made
     assert record["commit"] == "abc"
     assert (record["command"], record["seed"], record["images_seen"]) == ("a command", 0, 12)
@@ -118,7 +118,7 @@ def test_an_unknown_result_is_answered_with_those_there_are():
 
 def test_shipped_weights_can_be_trained_anew():
     for name in shipped_weights():
-        card = json.loads((WEIGHTS / name / "card.json").read_text())
+        card = json.loads((WEIGHTS / name / "card.json").read_text(encoding="utf-8"))
         config = recorded_configuration(name)
         assert TrainingConfig(**card["configuration"]) == config.replace(
             batch_size=config.batch_size // card.get("processes", 1)

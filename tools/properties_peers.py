@@ -132,7 +132,7 @@ def compared(n: int) -> dict[str, float]:
 
 def main() -> None:
     path = Path(RESULTS) / "properties.json"
-    record = json.loads(path.read_text()) if path.exists() else {}
+    record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     record["peers"] = {
         "command": "python tools/properties_peers.py",
         "versions": {name: version(name) for name in ("porespy", "openpnm", "taufactor", "torch-fem")},

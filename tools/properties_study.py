@@ -118,7 +118,8 @@ def main() -> None:
     fields = GaussianFields(fraction=0.5, size=128).sample(n, seed=SEED).images[:, 0]
     materials["gaussian-field"] = studied("gaussian-field", fields[:PAIRS], fields[PAIRS:], None)
     path = Path(RESULTS) / "properties.json"
-    before = json.loads(path.read_text()) if path.exists() else {}  # tools/properties_peers.py writes there as well
+    # tools/properties_peers.py writes there as well
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     record = before | {
         "command": f"python tools/{Path(sys.argv[0]).name}",
         "seed": SEED,

@@ -40,7 +40,7 @@ LIMITS = {
 
 
 def main(record_path: str, run_folder: str) -> None:
-    record = json.loads(Path(record_path).read_text())
+    record = json.loads(Path(record_path).read_text(encoding="utf-8"))
     folder, config = WEIGHTS / Path(record_path).stem, TrainingConfig(**record["configuration"])
     VAE.from_pretrained(run_folder).save_pretrained(folder, dtype=torch.float16)
     vae, source = VAE.from_pretrained(folder), config.source()
@@ -56,7 +56,9 @@ def main(record_path: str, run_folder: str) -> None:
     card |= {name: record[name] for name in KEPT if name in record}
     if config.start is not None:  # the run that this one went on from is recorded beside it
         first = Path(record_path).with_name(f"{Path(config.start).name}.json")
-        card["started from"] = {name: value for name, value in json.loads(first.read_text()).items() if name in KEPT}
+        card["started from"] = {
+            name: value for name, value in json.loads(first.read_text(encoding="utf-8")).items() if name in KEPT
+        }
     write_json(folder / "card.json", card)
     print(json.dumps(card["metrics"], indent=2))
 

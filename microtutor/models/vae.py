@@ -286,7 +286,7 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         """
         folder, file = _find(str(name), hub_options)
         try:
-            config = json.loads((folder / "config.json").read_text())
+            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
             weights = load_file(file)
         except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"the weights in {folder} are damaged ({error}); copy or download them again") from error
@@ -358,4 +358,6 @@ def _fetch_shipped(name: str) -> Path:
     repository = addresses["Repository"].removeprefix("https://github.com/")
     file = f"{name}/model.safetensors"
     url = f"https://raw.githubusercontent.com/{repository}/v{package['Version']}/microtutor/weights/{file}"
-    return fetch_from(url, json.loads((WEIGHTS / name / "card.json").read_text())["sha256"], f"weights/{file}")
+    return fetch_from(
+        url, json.loads((WEIGHTS / name / "card.json").read_text(encoding="utf-8"))["sha256"], f"weights/{file}"
+    )

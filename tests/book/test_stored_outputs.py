@@ -87,7 +87,7 @@ def test_a_damaged_file_is_no_reason_for_stored_outputs(tmp_path, monkeypatch):
 
 
 def test_the_note_comes_after_the_title(tmp_path):
-    text = stored_outputs.with_note(chapter(tmp_path / "a.ipynb", ["rock", "steel"]).read_text())
+    text = stored_outputs.with_note(chapter(tmp_path / "a.ipynb", ["rock", "steel"]).read_text(encoding="utf-8"))
     notebook = nbformat.reads(text, 4)
     nbformat.validate(notebook)
     assert [cell.source.split("\n")[0] for cell in notebook.cells] == ["# A chapter", ":::{note}", "print(1 / 0)"]
@@ -106,15 +106,15 @@ sphinx: {local_extensions: {stored_outputs: tools}}
 @pytest.mark.slow
 def test_a_book_without_data_is_built_from_stored_outputs(tmp_path):
     chapter(tmp_path / "book" / "needy.ipynb", ["rock"])
-    (tmp_path / "_config.yml").write_text(CONFIG)
-    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/needy\n")
+    (tmp_path / "_config.yml").write_text(CONFIG, encoding="utf-8")
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/needy\n", encoding="utf-8")
     for name in ("stored_outputs.py", "outline.py"):
         (tmp_path / "tools").mkdir(exist_ok=True)
         shutil.copy(ROOT / "tools" / name, tmp_path / "tools" / name)
     done = run_without_data([Path(sys.executable).with_name("jupyter-book"), "build", ".", "-W", "-n"], tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "book/needy.ipynb is shown with its stored outputs: rock/berea.zip is not in" in done.stdout
-    page = (tmp_path / "_build" / "html" / "book" / "needy.html").read_text()
+    page = (tmp_path / "_build" / "html" / "book" / "needy.html").read_text(encoding="utf-8")
     assert "the stored output" in page
     assert "This page shows stored outputs" in page
 
@@ -124,7 +124,7 @@ def test_the_tests_of_a_chapter_without_data_are_skipped(tmp_path):
     chapter(tmp_path / "book" / "needy.ipynb", ["rock"])
     chapter(tmp_path / "book" / "other.ipynb", None)
     shutil.copy(ROOT / "conftest.py", tmp_path)
-    (tmp_path / "pytest.ini").write_text(f"[pytest]\npythonpath = {ROOT / 'tools'}\n")
+    (tmp_path / "pytest.ini").write_text(f"[pytest]\npythonpath = {ROOT / 'tools'}\n", encoding="utf-8")
     done = run_without_data([sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "book"], tmp_path)
     assert "1 failed, 1 skipped" in done.stdout  # the chapter that needs no data is run, and fails
     assert "needy.ipynb is not run: rock/berea.zip is not in" in done.stdout

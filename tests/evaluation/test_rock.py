@@ -204,7 +204,7 @@ def test_report(small_rock, tmp_path, capsys):
     written = records.write_rock_report(
         tmp_path / "rock.json", command="microtutor x", vaes=vaes, rock="berea", crops=20
     )
-    assert json.loads(Path(tmp_path / "rock.json").read_text()) == written
+    assert json.loads(Path(tmp_path / "rock.json").read_text(encoding="utf-8")) == written
     assert "samples from the prior" in capsys.readouterr().err
     for rock in ("berea", "ketton"):
         rows = written["reconstruction"][rock]

@@ -137,7 +137,7 @@ def test_other_sizes(size):
 
 # --- files ------------------------------------------------------------------------------------------------------------
 def read(folder):
-    with open(folder / "labels.csv", newline="") as file:
+    with open(folder / "labels.csv", newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -191,7 +191,7 @@ def test_an_interruption_leaves_nothing_half_written(tmp_path, monkeypatch):
 
 
 def test_a_file_in_place_of_the_folder(tmp_path):
-    (tmp_path / "taken").write_text("")
+    (tmp_path / "taken").write_text("", encoding="utf-8")
     with pytest.raises(OSError, match=r"cannot write .*taken.*; choose a folder with room that you may write to"):
         LineImages(size=32).write(tmp_path / "taken", 2, progress=False)
 

@@ -103,7 +103,7 @@ def test_files_that_are_no_mask(tmp_path):
     Image.new("L", (3, 3)).save(tmp_path / "grey.png")
     with pytest.raises(ValueError, match=r"expected red, green and blue in grey.png, got mode L"):
         load_superalloy(tmp_path / "grey.png")
-    (tmp_path / "text.png").write_text("text")
+    (tmp_path / "text.png").write_text("text", encoding="utf-8")
     with pytest.raises(ValueError, match=r"text.png is no image that can be read"):
         load_superalloy(tmp_path / "text.png")
 

@@ -171,7 +171,7 @@ def test_volumes_of_files(tmp_path, suffix):
 def test_files_that_are_no_volume(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no file .*missing.tif"):
         load_volume(tmp_path / "missing.tif")
-    (tmp_path / "text.tif").write_text("text")
+    (tmp_path / "text.tif").write_text("text", encoding="utf-8")
     with pytest.raises(ValueError, match=r"text.tif is no stack of grey images that can be read"):
         load_volume(tmp_path / "text.tif")
     with pytest.raises(

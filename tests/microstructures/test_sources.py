@@ -118,7 +118,7 @@ def test_a_source_that_has_no_such_file(cache, server):
 def test_a_cache_that_cannot_be_written_to(cache, server):
     put(server)
     cache.parent.mkdir(exist_ok=True)
-    cache.write_text("a file in place of the folder")
+    cache.write_text("a file in place of the folder", encoding="utf-8")
     with pytest.raises(FileNotFoundError, match="cannot be downloaded"):
         fetch(NAME)
 

@@ -254,9 +254,9 @@ def test_bad_noise(value):
 
 def test_weights_from_before_there_was_noise_are_loaded(tmp_path):
     tiny().save_pretrained(tmp_path)
-    config = json.loads((tmp_path / "config.json").read_text())
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
     del config["noise_dim"]
-    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
     assert VAE.from_pretrained(tmp_path).noise_dim == 0
 
 
@@ -336,8 +336,8 @@ def test_damaged_files(folder, name, content):
     "changes", [{"channels": 8}, {"latent_dim": 4}, {"decoder": "paper"}, {"encoder": "resnet18"}, {"noise_dim": 1}]
 )
 def test_weights_of_another_architecture(folder, changes):
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | changes))
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps(config | changes), encoding="utf-8")
     with pytest.raises(
         ValueError, match=rf"the weights in {folder} do not fit the network of its config.json: \w"
     ) as e:
@@ -349,7 +349,7 @@ def test_weights_of_another_architecture(folder, changes):
     "content", ["[]", "null", "{}", '{"model_type": "bert"}', '{"latent_dim": 3, "encoder": "compact"}']
 )
 def test_configuration_of_something_else(folder, content):
-    (folder / "config.json").write_text(content)
+    (folder / "config.json").write_text(content, encoding="utf-8")
     with pytest.raises(ValueError, match=r"expected the configuration of a VAE in .*config.json, got"):
         VAE.from_pretrained(folder)
 
@@ -425,7 +425,7 @@ def test_hub_that_does_not_answer(monkeypatch):
 
 
 def test_a_file_in_place_of_the_folder(tmp_path):
-    (tmp_path / "taken").write_text("")
+    (tmp_path / "taken").write_text("", encoding="utf-8")
     with pytest.raises(OSError, match=r"cannot write .*taken.*; choose a folder with room"):
         tiny().save_pretrained(tmp_path / "taken")
 

@@ -17,7 +17,7 @@ from microtutor.training import TrainingConfig
 
 @pytest.fixture(params=shipped_weights())
 def card(request):
-    return json.loads((WEIGHTS / request.param / "card.json").read_text())
+    return json.loads((WEIGHTS / request.param / "card.json").read_text(encoding="utf-8"))
 
 
 def test_something_is_shipped():

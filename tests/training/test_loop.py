@@ -94,7 +94,7 @@ def test_a_run_writes_what_it_promises(tmp_path):
 
 def test_log(tmp_path):
     run(tmp_path)
-    with open(tmp_path / LOG, newline="") as file:
+    with open(tmp_path / LOG, newline="", encoding="utf-8") as file:
         assert next(csv.reader(file)) == list(loop.COLUMNS)
     log = read_log(tmp_path)
     assert tuple(log) == loop.COLUMNS
@@ -442,14 +442,16 @@ loaded = digest(train(config, folder, resume=True, progress=False))
 def test_two_processes(tmp_path):
     """torchrun with gloo: both end at the same weights, one of them writes, and the run can be resumed."""
     config, folder = TINY.replace(images=17), tmp_path / "run"
-    (tmp_path / "script.py").write_text(TWO_PROCESSES.format(config=config.as_dict()))
+    (tmp_path / "script.py").write_text(TWO_PROCESSES.format(config=config.as_dict()), encoding="utf-8")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run([*command, tmp_path / "script.py", folder], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     saved = VAE.from_pretrained(folder).state_dict().values()
     digest = hashlib.sha256(b"".join(value.numpy().tobytes() for value in saved)).hexdigest()
-    assert (folder / "0").read_text() == (folder / "1").read_text() == f"{digest} {digest}"
+    assert (
+        (folder / "0").read_text(encoding="utf-8") == (folder / "1").read_text(encoding="utf-8") == f"{digest} {digest}"
+    )
     assert read_log(folder)["images"] == [24, 48, 56]
 
 
@@ -524,11 +526,11 @@ def test_a_folder_with_a_run_is_not_overwritten(tmp_path):
 
 def test_resume_with_a_changed_configuration(tmp_path):
     run(tmp_path)
-    before = (tmp_path / "training.json").read_text()
+    before = (tmp_path / "training.json").read_text(encoding="utf-8")
     with pytest.raises(ValueError, match=r"cannot resume .* with a changed configuration: ") as e:
         run(tmp_path, resume=True, steps=9, alpha=3.0)
     assert "alpha=3.0 (was 2000.0), steps=9 (was 7); use the old values, or another output folder" in str(e.value)
-    assert (tmp_path / "training.json").read_text() == before
+    assert (tmp_path / "training.json").read_text(encoding="utf-8") == before
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", None])
@@ -548,7 +550,7 @@ def test_resume_from_something_else(tmp_path):
 
 @pytest.mark.parametrize("inside", ["", "deeper"])
 def test_a_file_in_place_of_the_folder(tmp_path, inside):
-    (tmp_path / "taken").write_text("")
+    (tmp_path / "taken").write_text("", encoding="utf-8")
     with pytest.raises(OSError, match=r"cannot write .*taken.*; choose a folder with room that you may write to"):
         run(tmp_path / "taken" / inside)
 
