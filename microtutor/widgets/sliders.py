@@ -36,12 +36,13 @@ STYLE = """
 .microtutor-slider [hidden], .microtutor-chooser [hidden] { display: none !important; }
 .microtutor-slider img { display: block; max-width: 100%; height: auto; background: white; }
 .microtutor-slider .microtutor-controls label { display: flex; gap: 0.7em; align-items: center; max-width: 30em; }
-.microtutor-slider input { flex: 1; min-width: 0; margin: 0.4em 0; }
+.microtutor-slider input { flex: 1; min-width: 0; margin: 0.4em 5px; color: inherit; }
 .microtutor-slider .microtutor-label { margin: 0.2em 0; }
 .microtutor-chooser fieldset { display: flex; flex-wrap: wrap; gap: 0.2em 1em; border: 0; margin: 0; padding: 0; }
+.microtutor-chooser input { color: inherit; }
 .microtutor-chooser legend { float: left; padding: 0; margin: 0; font: inherit; }
 .microtutor-slider input:focus-visible, .microtutor-chooser input:focus-visible {
-  outline: 2px solid currentColor; outline-offset: 3px; }
+  outline: 2px solid currentColor !important; outline-offset: 2px; }
 """
 
 MOVE = """
