@@ -15,6 +15,7 @@ from microtutor.microstructures import LineImages
 from microtutor.models import DECODERS, ENCODERS, VAE, shipped_weights, vae
 from microtutor.models.networks import patch_side
 from microtutor.statistics import canonical_form
+from tests.models.files import file_of
 
 TINY = {"size": 32, "channels": 4, "latent_dim": 3}
 
@@ -432,6 +433,7 @@ def test_a_file_in_place_of_the_folder(tmp_path):
 
 @pytest.mark.parametrize("name", shipped_weights())
 def test_shipped_weights(name):
+    assert file_of(name).is_file()
     network = VAE.from_pretrained(name)
     sample = LineImages(size=network.size).sample(2)
     assert network.reconstruct(sample.images).shape == sample.images.shape
@@ -440,15 +442,15 @@ def test_shipped_weights(name):
 # --- weights that the wheel leaves out --------------------------------------------------------------------------------
 @pytest.fixture
 def left_out(monkeypatch, tmp_path):
-    """A package without the numbers of berea-noise, an empty cache folder, and no network: where they would lie."""
-    package = tmp_path / "package" / "berea-noise"
+    """Where the numbers of berea would lie: not in the package here, with an empty cache folder and no network."""
+    package = tmp_path / "package" / "berea"
     package.mkdir(parents=True)
     for name in ("card.json", "config.json"):
-        shutil.copy(vae.WEIGHTS / "berea-noise" / name, package)
+        shutil.copy(vae.WEIGHTS / "berea" / name, package)
     monkeypatch.setenv("MICROTUTOR_DATA", str(tmp_path / "data"))
     monkeypatch.setattr(requests, "get", no_network)
     monkeypatch.setattr(vae, "WEIGHTS", package.parent)
-    return tmp_path / "data" / "weights" / "berea-noise" / "model.safetensors"
+    return tmp_path / "data" / "weights" / "berea" / "model.safetensors"
 
 
 def no_network(*_, **__):
@@ -457,7 +459,7 @@ def no_network(*_, **__):
 
 def test_weights_left_out_are_fetched_once_from_the_release_of_this_version(left_out, monkeypatch):
     whole, asked = left_out.parents[3] / "whole", []
-    shutil.copytree(Path(vae.__file__).parents[1] / "weights" / "berea-noise", whole)
+    shutil.copytree(Path(vae.__file__).parents[1] / "weights" / "berea", whole)
 
     def retrieve(url, known_hash, fname, path):
         asked.append((url, known_hash, path / fname))
@@ -465,25 +467,23 @@ def test_weights_left_out_are_fetched_once_from_the_release_of_this_version(left
         shutil.copy(whole / fname, path / fname)
 
     monkeypatch.setattr(pooch, "retrieve", retrieve)
-    assert shipped_weights() == ["berea-noise"]
-    loaded = [VAE.from_pretrained("berea-noise").state_dict() for _ in range(2)]
+    assert shipped_weights() == ["berea"]
+    loaded = [VAE.from_pretrained("berea").state_dict() for _ in range(2)]
     sha256 = hashlib.sha256((whole / "model.safetensors").read_bytes()).hexdigest()
     name = address().removeprefix("https://github.com/")
-    url = f"https://raw.githubusercontent.com/{name}/{tag()}/microtutor/weights/berea-noise/model.safetensors"
+    url = f"https://raw.githubusercontent.com/{name}/{tag()}/microtutor/weights/berea/model.safetensors"
     assert asked == [(url, f"sha256:{sha256}", left_out)]
     for key, value in VAE.from_pretrained(whole).state_dict().items():
         assert all(torch.equal(value, weights[key]) for weights in loaded)
 
 
 def test_weights_left_out_without_network_say_where_to_get_them(left_out):
-    with pytest.raises(
-        FileNotFoundError, match=r"weights/berea-noise/model.safetensors is not in .* downloaded"
-    ) as error:
-        VAE.from_pretrained("berea-noise")
+    with pytest.raises(FileNotFoundError, match=r"weights/berea/model.safetensors is not in .* downloaded") as error:
+        VAE.from_pretrained("berea")
     message = str(error.value)
     assert "connect to the internet once, or get it from https://raw.githubusercontent.com/" in message
     assert f"put it there as {left_out}" in message
-    assert "set MICROTUTOR_DATA to the folder that holds weights/berea-noise/model.safetensors" in message
+    assert "set MICROTUTOR_DATA to the folder that holds weights/berea/model.safetensors" in message
     assert "classroom zip" in message
     assert not left_out.exists()
 
@@ -492,13 +492,13 @@ def test_weights_left_out_that_were_changed_are_not_loaded(left_out):
     left_out.parent.mkdir(parents=True)
     left_out.write_bytes(b"other weights")
     with pytest.raises(ValueError, match=r"model.safetensors with the sha256 \w{64}, got \w{64}: the file is damaged"):
-        VAE.from_pretrained("berea-noise")
+        VAE.from_pretrained("berea")
     assert left_out.read_bytes() == b"other weights"
 
 
 def test_options_of_the_hub_are_not_for_weights_left_out(left_out):
     with pytest.raises(TypeError, match="expected options for a hub id only, got revision"):
-        VAE.from_pretrained("berea-noise", revision="v1")
+        VAE.from_pretrained("berea", revision="v1")
 
 
 # --- bad input --------------------------------------------------------------------------------------------------------

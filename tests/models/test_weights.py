@@ -13,6 +13,7 @@ from microtutor.models import VAE, shipped_weights
 from microtutor.models.vae import WEIGHTS
 from microtutor.records import evaluate_on
 from microtutor.training import TrainingConfig
+from tests.models.files import file_of
 
 
 @pytest.fixture(params=shipped_weights())
@@ -25,12 +26,11 @@ def test_something_is_shipped():
 
 
 def test_weights_are_small(card):
-    assert (WEIGHTS / card["name"] / "model.safetensors").stat().st_size < 12e6
+    assert file_of(card["name"]).stat().st_size < 12e6
 
 
 def test_weights_are_those_that_the_card_was_written_for(card):
-    content = (WEIGHTS / card["name"] / "model.safetensors").read_bytes()
-    assert hashlib.sha256(content).hexdigest() == card["sha256"]
+    assert hashlib.sha256(file_of(card["name"]).read_bytes()).hexdigest() == card["sha256"]
 
 
 def test_the_wheel_holds_every_card_and_few_of_the_weights():
@@ -60,6 +60,7 @@ def test_metrics_are_those_of_the_card(card):
     rock = config.material != "lines"
     if rock and not available(f"rock/{config.material}.zip"):
         pytest.skip(f"the scan of {config.material} is not in the cache folder; see microtutor.microstructures.fetch")
+    assert file_of(card["name"]).is_file()
     evaluation = evaluate_on(VAE.from_pretrained(card["name"]), config.source(), stated["images"])
     for name in CROP_ROWS if rock else ROWS:
         assert getattr(evaluation, name) == pytest.approx(
