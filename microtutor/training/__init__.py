@@ -2,5 +2,6 @@
 
 from microtutor.training.config import PRESETS, TrainingConfig
 from microtutor.training.loop import CHECKPOINT, LOG, read_log, train
+from microtutor.training.timing import estimate_minutes
 
-__all__ = ["CHECKPOINT", "LOG", "PRESETS", "TrainingConfig", "read_log", "train"]
+__all__ = ["CHECKPOINT", "LOG", "PRESETS", "TrainingConfig", "estimate_minutes", "read_log", "train"]

@@ -27,7 +27,7 @@ class ImageSource(Protocol):
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """A training run, complete: equal configurations give equal weights on the CPU.
+    """A training run, complete: equal configurations give equal weights on the CPU (with "auto": on one machine).
 
     The default recipe brings every image to canonical form, warms up in data space (squared pixel error against the
     canonical image, its weight falling linearly from 1 to 0 over the first `warm_up` of the steps while the
@@ -60,7 +60,9 @@ class TrainingConfig:
         schedule: "one-cycle" (10 % rise, cosine fall) or "halve" (constant, halved for the last tenth).
         clip: largest gradient norm; 0 for no limit.
     Running:
-        seed, precision ("no", "bf16", "fp16").
+        seed.
+        precision: "no" for float32; "bf16" or "fp16" for a network that computes in 16 bits (never the statistics);
+            "auto" for the fastest of them on the device of the run: see `choose_precision`.
         device: "auto", "cpu", "cuda" or "mps"; CUDA_VISIBLE_DEVICES chooses among several GPUs.
         validate_every, validation_images, checkpoint_every: in steps, images, steps.
 
@@ -119,7 +121,7 @@ class TrainingConfig:
             "loss": ("statistics", "data"),
             "optimizer": ("adamw", "adam"),
             "schedule": ("one-cycle", "halve"),
-            "precision": ("no", "bf16", "fp16"),
+            "precision": ("auto", "no", "bf16", "fp16"),
         }
         for name, known in choices.items():
             if getattr(self, name) not in known:
@@ -227,12 +229,12 @@ PRESETS = {
     # 64 x 64 pixels, for a lesson: about a minute on two CPU cores
     "classroom": TrainingConfig(size=64, channels=32, steps=2000, validation_images=500),
     # 224 x 224 pixels, as the paper: about nine minutes on two CPU cores
-    "laptop": TrainingConfig(steps=6000, precision="bf16"),
+    "laptop": TrainingConfig(steps=6000, precision="auto"),
     # the same network, more images, for a CUDA device
-    "gpu": TrainingConfig(steps=12_000, batch_size=128, precision="bf16", device="cuda", validate_every=400),
+    "gpu": TrainingConfig(steps=12_000, batch_size=128, precision="auto", device="cuda", validate_every=400),
     # crops of Berea sandstone, 128 x 128 pixels: about twenty minutes on one CPU core
     "rock": TrainingConfig(
-        material="berea", size=128, latent_dim=32, amplitude=4.0, warm_up=0.2, steps=6000, precision="bf16"
+        material="berea", size=128, latent_dim=32, amplitude=4.0, warm_up=0.2, steps=6000, precision="auto"
     ),
     # the paper's recipe: 1500 epochs of 7,000 images, 218 batches of 32 each
     "paper": TrainingConfig(

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from accelerate import Accelerator
@@ -18,18 +18,20 @@ from accelerate.state import AcceleratorState
 from torch import Tensor
 from tqdm import tqdm
 
-from microtutor.environment import find_device
+from microtutor.environment import find_device, find_precision
 from microtutor.files import replacing, write_csv, write_json
 from microtutor.losses import StatisticsLoss, twin_likeness
 from microtutor.microstructures import seeded_generator
 from microtutor.models import VAE
 from microtutor.statistics import canonical_form
 from microtutor.training.config import ImageSource, TrainingConfig
+from microtutor.training.finite import FirstNotFinite, all_finite
 from microtutor.training.interruption import interrupt_later
 from microtutor.training.optimisation import optimizer_of, schedule_of
 
 NOISE, ORDER = 3, 4  # streams of random numbers beside those of the images, 0 to 2 (and never 0 last: it is ignored)
 CHECKPOINT, LOG, CONFIG = "checkpoint.pt", "log.csv", "training.json"
+ASKED_AT_ONCE = ("cpu",)  # devices that need not be waited for to learn whether a number is finite
 COLUMNS = ("step", "images", "seconds", "loss", "statistics_error", "kl", "data_share", "validation_statistics_error")
 TWINS = 2  # images decoded from each latent vector, if the decoder takes noise: the fewest that can be compared
 
@@ -44,16 +46,18 @@ def train(
 ) -> VAE:
     """Train a VAE on line images, or on images of another material, and return it in evaluation mode.
 
-    Writes into output_dir: training.json (the configuration), log.csv (one row per validation), checkpoint.pt (to
-    resume from), and at the end model.safetensors with config.json (for `VAE.from_pretrained`). Ctrl-C ends the
-    step, saves a checkpoint and stops; a second Ctrl-C stops at once. On several processes (torchrun) batch_size is
-    per process.
+    Writes into output_dir: training.json (the configuration, with the precision that "auto" took here), log.csv (one
+    row per validation), checkpoint.pt (to resume from), and at the end model.safetensors with config.json (for
+    `VAE.from_pretrained`). Ctrl-C ends the step, saves a checkpoint and stops; a second Ctrl-C stops at once. On
+    several processes (torchrun) batch_size is per process.
 
     Args:
         config: the run; `PRESETS` holds named ones.
         output_dir: made if it does not exist.
         resume: go on from checkpoint.pt in output_dir, if there is one; on the CPU the weights end bit-identical to
             those of an uninterrupted run with the same number of threads. A finished run is loaded, not repeated.
+            On another device a run goes on; with precision="auto", then or now, in the precision that is fastest
+            there, and says so if that has changed.
         progress: show a progress bar.
         source: what draws the images, for material="own"; by default `config.source()`.
 
@@ -61,7 +65,8 @@ def train(
         FileExistsError: output_dir holds another run and resume is False.
         ValueError: resume with a configuration other than the checkpoint's; unknown or absent device; a source beside
             a named material, or none for "own".
-        FloatingPointError: the loss became NaN or infinite; the last checkpoint is kept.
+        FloatingPointError: the loss became NaN or infinite; the last checkpoint is kept. The message names the step;
+            on a GPU it comes at the next validation or checkpoint, as to ask at every step would slow it down.
         OSError: output_dir cannot be written to.
     """
     run = _Run(config, Path(output_dir), resume=resume, source=source)
@@ -76,7 +81,7 @@ def train(
 
 def read_log(output_dir: str | os.PathLike) -> dict[str, list[float]]:
     """The columns of a run's log.csv, with "likeness" if its decoder takes noise; empty cells are NaN."""
-    with open(Path(output_dir) / LOG, newline="") as file:
+    with open(Path(output_dir) / LOG, newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         rows = list(reader)
     return {name: [float(row[name] or "nan") for row in rows] for name in reader.fieldnames or COLUMNS}
@@ -100,12 +105,12 @@ class _Run:
                 f"expected a device without a number, got {config.device!r}; to choose a GPU set the environment "
                 f"variable CUDA_VISIBLE_DEVICES={device.index} and take device='cuda'"
             )
-        if config.precision == "fp16" and device.type == "cpu":
-            raise ValueError("precision='fp16' needs a GPU; on the CPU use precision='bf16' or 'no'")
+        self.precision = find_precision(config.precision, device)
         if not torch.distributed.is_initialized():
             AcceleratorState._reset_state(True)  # accelerate keeps the last run's precision and device otherwise
-        self.accelerator = Accelerator(mixed_precision=config.precision, cpu=device.type == "cpu")
+        self.accelerator = Accelerator(mixed_precision=self.precision, cpu=device.type == "cpu")
         self.device = self.accelerator.device
+        self.not_finite = FirstNotFinite(self.device)
         resuming = self._check_folder(resume)
 
         with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it is
@@ -120,10 +125,11 @@ class _Run:
         self.images = self._fixed_images()
         self.statistics_scale = self._statistics_scale()
         self.validation, self.validation_spectrum = self._validation_set()
-        if resuming:
-            self.load_checkpoint()
-        elif self.accelerator.is_main_process:
-            write_json(folder / CONFIG, config.as_dict())
+        changed = resuming and self.load_checkpoint() != self.precision and self.step < config.steps
+        if changed:
+            self.say(f"goes on from step {self.step} with precision {self.precision!r}, another one than before")
+        if (changed or not resuming) and self.accelerator.is_main_process:
+            write_json(folder / CONFIG, config.as_dict() | {"precision": self.precision})
         self.tensorboard = _tensorboard(folder) if self.accelerator.is_main_process else None
 
     # --- the loop ----------------------------------------------------------------------------------------------------
@@ -142,10 +148,12 @@ class _Run:
             for images in itertools.islice(self.batches(self.step), config.steps - self.step):
                 terms = self.train_step(images)
                 self.step += 1
-                self.seconds = time.perf_counter() - begun
                 last = self.step == config.steps
-                if self.step % config.validate_every == 0 or last:
-                    self.check_finite(self.step, *self.model.parameters())
+                validating = self.step % config.validate_every == 0 or last
+                if validating:
+                    self.check_finite()  # before the clock is read, as it waits until the device has done its work
+                self.seconds = time.perf_counter() - begun
+                if validating:
                     row = self.record(terms)
                     bar.set_postfix_str(self._summary(row), refresh=False)
                 if self.step % config.checkpoint_every == 0 or last:
@@ -159,23 +167,25 @@ class _Run:
     def train_step(self, images: Tensor) -> dict[str, Tensor]:
         self.model.train()
         generator = self.generator(self.step)
-        noise = torch.randn(len(images), self.config.latent_dim, generator=generator).to(self.device)
+        noise = torch.randn(len(images), self.config.latent_dim, generator=generator, device=self.device)
         twins = None
         if self.config.noise_dim:
-            twins = torch.randn(TWINS * len(images), self.config.noise_dim, generator=generator).to(self.device)
+            many = TWINS * len(images)
+            twins = torch.randn(many, self.config.noise_dim, generator=generator, device=self.device)
         with self.accelerator.autocast():
             output = self.model(images.contiguous(memory_format=torch.channels_last), noise, twins)
-        self.check_finite(self.step + 1, output.reconstruction)
+        self.note(output.reconstruction)
         if twins is not None:
             images = images.repeat(TWINS, 1, 1, 1)
         loss, terms = self.config.loss_at(self.step, statistics_scale=self.statistics_scale)(output, images)
-        self.check_finite(self.step + 1, loss)
+        self.note(loss)
         self.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(loss)
         if self.config.clip:
             self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip)
         self.optimizer.step()
-        self.schedule.step()
+        if not self.optimizer.step_was_skipped:  # with float16, while the scale of the gradients is being found
+            self.schedule.step()
         return terms | {"loss": loss.detach(), "output": output.reconstruction.detach(), "target": images}
 
     def batches(self, start: int) -> Iterator[Tensor]:
@@ -197,7 +207,9 @@ class _Run:
             step += 1
 
     def generator(self, step: int) -> torch.Generator:
-        return seeded_generator(self.config.seed, NOISE, step, self.accelerator.process_index + 1)
+        """The random numbers of a step, drawn where they are needed: a GPU does not wait for them to be sent."""
+        seed = seeded_generator(self.config.seed, NOISE, step, self.accelerator.process_index + 1).initial_seed()
+        return torch.Generator(self.device).manual_seed(seed)
 
     # --- watching it -------------------------------------------------------------------------------------------------
     @torch.no_grad()
@@ -242,14 +254,28 @@ class _Run:
             f"loss {row['loss']:.3g}, statistics error {row['validation_statistics_error']:.2e}, {speed:.0f} images/s"
         )
 
-    def check_finite(self, step: int, *values: Tensor) -> None:
-        """Stop if what a step made is NaN or infinite; nothing is saved after that."""
-        if not all(bool(torch.isfinite(value.detach().sum(dtype=torch.float32))) for value in values):
-            raise FloatingPointError(
-                f"the loss or a weight was not finite at step {step}; the last checkpoint is kept in {self.folder}. "
-                f"Try a lower learning_rate (now {self.config.learning_rate:g}), "
-                f"a smaller alpha (now {self.config.alpha:g}), clip=1, or precision='no'"
-            )
+    def note(self, value: Tensor) -> None:
+        """Remember if the step that is being made has made NaN or infinity, and stop if to ask costs nothing."""
+        self.not_finite.note(self.step + 1, value)
+        if self.device.type in ASKED_AT_ONCE:
+            self.check_noted()
+
+    def check_noted(self) -> None:
+        if (step := self.not_finite.step()) is not None:
+            self.stop_at(step)
+
+    def check_finite(self) -> None:
+        """Stop if a step so far or the network is not finite; nothing is saved after that."""
+        self.check_noted()
+        if not all_finite(itertools.chain(self.model.parameters(), self.model.buffers())):
+            self.stop_at(self.step)
+
+    def stop_at(self, step: int) -> NoReturn:
+        raise FloatingPointError(
+            f"the loss or a weight was not finite at step {step}; the last checkpoint is kept in {self.folder}. "
+            f"Try a lower learning_rate (now {self.config.learning_rate:g}), "
+            f"a smaller alpha (now {self.config.alpha:g}), clip=1, or precision='no'"
+        )
 
     def say(self, text: str) -> None:
         if self.accelerator.is_main_process:
@@ -257,11 +283,12 @@ class _Run:
 
     # --- on disk -----------------------------------------------------------------------------------------------------
     def save_checkpoint(self) -> None:
-        self.check_finite(self.step, *self.model.parameters())
+        self.check_finite()
         if not self.accelerator.is_main_process:
             return
         state = {
             "config": self.config.as_dict(),
+            "precision": self.precision,
             "step": self.step,
             "seconds": self.seconds,
             "log": self.log,
@@ -276,7 +303,8 @@ class _Run:
         with replacing(self.folder / CHECKPOINT) as temporary:
             temporary.write_bytes(content.getbuffer())
 
-    def load_checkpoint(self) -> None:
+    def load_checkpoint(self) -> str:
+        """Go on from the checkpoint; the precision of the steps before it."""
         path = self.folder / CHECKPOINT
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
@@ -287,8 +315,8 @@ class _Run:
             ) from error
         mine = self.config.as_dict()
         theirs = TrainingConfig().as_dict() | theirs  # a choice that an older version did not have is the default
-        changed = [f"{k}={mine[k]!r} (was {theirs[k]!r})" for k in mine if mine[k] != theirs[k]]
-        changed = [text for text in changed if not text.startswith("device=")]
+        free = {"device", "precision"} if "auto" in (mine["precision"], theirs["precision"]) else {"device"}
+        changed = [f"{k}={mine[k]!r} (was {theirs[k]!r})" for k in mine if k not in free and mine[k] != theirs[k]]
         if changed:
             raise ValueError(
                 f"cannot resume {self.folder} with a changed configuration: {', '.join(changed)}; "
@@ -300,6 +328,7 @@ class _Run:
         if self.accelerator.scaler is not None and "scaler" in state:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         self.step, self.seconds, self.log = state["step"], state["seconds"], state["log"]
+        return state.get("precision", theirs["precision"])  # an older version had no "auto", and did not say it twice
 
     def finish(self) -> VAE:
         self.accelerator.wait_for_everyone()
@@ -317,7 +346,7 @@ class _Run:
             )
         if self.accelerator.is_main_process:
             with replacing(self.folder / ".writable") as temporary:
-                temporary.write_text("")
+                temporary.write_text("", encoding="utf-8")
             (self.folder / ".writable").unlink()
         return exists
 

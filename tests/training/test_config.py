@@ -94,7 +94,7 @@ def test_replace_checks_too():
         ({"loss": "pixels"}, ValueError, "expected loss to be one of statistics, data, got 'pixels'"),
         ({"optimizer": "sgd"}, ValueError, "expected optimizer to be one of adamw, adam, got 'sgd'"),
         ({"schedule": "cosine"}, ValueError, "expected schedule to be one of one-cycle, halve, got 'cosine'"),
-        ({"precision": "fp8"}, ValueError, "expected precision to be one of no, bf16, fp16, got 'fp8'"),
+        ({"precision": "fp8"}, ValueError, "expected precision to be one of auto, no, bf16, fp16, got 'fp8'"),
         ({"steps": 0}, ValueError, "expected steps of at least 1, got 0"),
         ({"batch_size": 2.5}, TypeError, "expected batch_size as a whole number, got 2.5"),
         ({"validate_every": 0}, ValueError, "expected validate_every of at least 1"),
