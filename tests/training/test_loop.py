@@ -4,6 +4,7 @@ import math
 import multiprocessing
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -394,6 +395,9 @@ def test_an_interrupted_checkpoint_leaves_the_one_before(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows has no fork server, and no signal to tell a killed process by"
+)
 def test_killed_ten_times(tmp_path):
     config = TINY.replace(steps=300, validate_every=100)
     processes = multiprocessing.get_context("forkserver")
@@ -439,6 +443,7 @@ loaded = digest(train(config, folder, resume=True, progress=False))
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="torch for Windows comes without the store that torchrun asks for")
 def test_two_processes(tmp_path):
     """torchrun with gloo: both end at the same weights, one of them writes, and the run can be resumed."""
     config, folder = TINY.replace(images=17), tmp_path / "run"
@@ -538,7 +543,9 @@ def test_resume_from_a_damaged_checkpoint(tmp_path, content):
     run(tmp_path)
     path = tmp_path / CHECKPOINT
     path.write_bytes(path.read_bytes()[:-500] if content is None else content)
-    with pytest.raises(ValueError, match=rf"{path} is no readable checkpoint \(.*\); delete it to start anew"):
+    with pytest.raises(
+        ValueError, match=rf"{re.escape(str(path))} is no readable checkpoint \(.*\); delete it to start anew"
+    ):
         run(tmp_path, resume=True)
 
 
