@@ -14,7 +14,7 @@ export PYTHONNOUSERSITE := 1
 export IPYTHONDIR := $(CURDIR)/$(VENV)/ipython
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-package test-chapters book check-pages lint execute serve clean adopt release
+.PHONY: help test test-package test-chapters book check-pages lint execute colab serve clean adopt release
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ lint: $(READY) ## check style and types
 execute: $(READY) ## run the chapters and store their outputs (CHAPTERS="book/x.ipynb" for some)
 	@echo "Running the chapters and storing their outputs (about 10 minutes on two cores) ..."
 	@$(RUN) tools/execute.py $(CHAPTERS)
+
+colab: $(READY) ## make the Colab notebooks anew from the chapters
+	@$(RUN) tools/colab.py
 
 serve: $(READY) ## show the built book at http://localhost:8000 (PORT=... for another port)
 	@[ -e _build/html/index.html ] || { echo "There is no built book yet: run make book first." >&2; exit 1; }
