@@ -11,8 +11,8 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-from outline import ROOT, chapters, version
-from release import COMING, LEFT_ALONE, OUT, number
+from outline import ROOT, address, chapters, version
+from release import COMING, LEFT_ALONE, OUT, number, relinked
 
 from tests.book.test_addresses import LEFT_OUT, tracked_texts
 
@@ -181,6 +181,26 @@ def test_a_failure_leaves_every_file_as_it_was(copy):
     assert failed.returncode == 1
     assert "every file is as it was" in failed.stderr
     assert git(copy, "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("{0}/releases/download/v1.2.3/microtutor-1.2.3-py3-none-any.whl", "v2.0.0/microtutor-2.0.0-py3-none-any.whl"),
+        ("{0}/releases/download/v1.2.3/microtutor-classroom-1.2.3.zip", "v2.0.0/microtutor-classroom-2.0.0.zip"),
+        ("{0}/releases/tag/v1.2.3).", "tag/v2.0.0)."),
+        ("git+{0}.git@v1.2.3", "@v2.0.0"),
+        ("{0}/blob/v1.2.3/colab/vae.ipynb?x=1.2.3", "v2.0.0/colab/vae.ipynb?x=1.2.3"),
+        ("{0}/releases/tag/v1.2.34", "v1.2.34"),
+        ("{0}/releases/tag/v1.2.3.1", "v1.2.3.1"),
+        ("{0}-extra/blob/v1.2.3/x", "v1.2.3/x"),
+        ("https://github.com/else/where/releases/download/v1.2.3/where-1.2.3.zip", "v1.2.3/where-1.2.3.zip"),
+    ],
+)
+def test_addresses_that_name_a_release_of_this_project(before, after):
+    changed = relinked(before.format(address()), "1.2.3", "2.0.0")
+    assert changed.endswith(after)
+    assert ("2.0.0" in changed) == ("2.0.0" in after)
 
 
 def test_the_headings_of_the_changelog_are_understood_and_in_order():
