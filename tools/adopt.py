@@ -19,8 +19,15 @@ PLACES = (
     ".github/**/*.yml",
     "book/**/*.md",
     "book/**/*.ipynb",
+    "colab/*.ipynb",
     "microtutor/**/*.py",
     HOME,  # last: if the script is interrupted, running it again finishes the work
+)
+FORMS = (
+    "github.com/{0}/{1}",
+    "raw.githubusercontent.com/{0}/{1}",
+    "colab.research.google.com/github/{0}/{1}",
+    "{0}.github.io/{1}",
 )
 OWNER_AND_NAME = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9-]{0,37}[A-Za-z0-9])?)/([A-Za-z0-9._-]{1,100})")
 
@@ -36,7 +43,7 @@ def current(root: Path) -> str:
 
 def rewritten(text: str, old: str, new: str) -> str:
     """The text with each address of the project old (on GitHub, Colab or GitHub Pages) turned into that of new."""
-    for form in ("github.com/{0}/{1}", "colab.research.google.com/github/{0}/{1}", "{0}.github.io/{1}"):
+    for form in FORMS:
         address = re.escape(form.format(*old.split("/")))
         text = re.sub(rf"(?<![\w-]){address}(?![\w-]|\.(?!git\b)\w)", form.format(*new.split("/")), text)
     return text

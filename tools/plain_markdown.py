@@ -30,7 +30,7 @@ INLINE = re.compile(
     r"|\$\$(?P<equation>.+?)\$\$(?:[ ]*\((?P<label>[\w-]+)\))?"
     r"|(?<![\\$])\$(?! )[^$]+?\$"
     r"|\{(?P<role>[a-z][\w:]*)\}`(?P<content>[^`]+)`"
-    r"|(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`)"
+    r"|(?<!`)(?P<ticks>`{1,2})(?!`).+?(?<!`)(?P=ticks)(?!`)"
     r"|\]\((?P<link>[^)\s]+)\)",
     re.MULTILINE | re.DOTALL,
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from adopt import OWNER_AND_NAME, current
-from outline import ROOT, address, branch, chapters, wheel_address
+from outline import ROOT, address, chapters, colab_address, wheel_address
 
 OWNER, NAME = current(ROOT).split("/")
 PAGES = f"https://{OWNER}.github.io/{NAME}/"
@@ -29,8 +29,7 @@ def test_home_is_a_github_address():
 
 def test_readme_links_every_chapter_to_colab():
     for path in chapters():
-        link = f"https://colab.research.google.com/github/{OWNER}/{NAME}/blob/{branch()}/{path.relative_to(ROOT)}"
-        assert link in text("README.md")
+        assert f"]({colab_address(path.stem)})" in text("README.md")
 
 
 def test_readme_badges_and_site():
@@ -74,6 +73,11 @@ def test_adopt_rewrites_every_place_and_brings_it_back(tmp_path):
     assert again.returncode == 0
     assert "rewrote" not in again.stdout
     assert tracked_texts(copy) == adopted
+
+    # what adopt wrote into the Colab edition is what it would be if it were made anew there
+    check = [sys.executable, copy / "tools" / "colab.py", "--check"]
+    made = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stdout + made.stderr
 
     assert run_adopt(copy, f"{OWNER}/{NAME}").returncode == 0
     assert tracked_texts(copy) == original

@@ -2,16 +2,19 @@
 
 import json
 import re
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from outline import ROOT, address, branch, chapters, pages
+from outline import ROOT, chapters, colab_address, pages
+
+from tests.sliders import Sliders
 
 SITE = ROOT / "_build" / "html"
-WIDGETS = re.compile(r'<script type="application/vnd.jupyter.widget-state\+json">(.*?)</script>', re.DOTALL)
 SLIDERS = re.compile(r"\b(?:frame_slider|shift_sliders)\(")
+LIVE = re.compile(r"^live_\w+\(", re.MULTILINE)
 SOURCES = [ROOT / "_config.yml", ROOT / "_toc.yml", *(ROOT / "book").glob("*.*")]
 ADDED_BY_SPHINX = {"index", "genindex", "search"}
 
@@ -56,10 +59,8 @@ def test_every_page_is_built_and_no_other(site):
 
 
 def test_every_chapter_opens_in_colab(site):
-    repository = address().removeprefix("https://github.com/")
     for path in chapters():
-        link = f"https://colab.research.google.com/github/{repository}/blob/{branch()}/{path.relative_to(ROOT)}"
-        assert link in site[SITE / path.relative_to(ROOT).with_suffix(".html")].links
+        assert colab_address(path.stem) in site[SITE / path.relative_to(ROOT).with_suffix(".html")].links
 
 
 def test_no_internal_link_is_dead(site):
@@ -75,31 +76,40 @@ def test_every_image_has_alt_text(site):
     }
 
 
-def test_sliders_move_without_a_kernel():
-    """Each slider of a page is linked, in the browser, to as many pictures as it has places, all with alt text."""
+def test_sliders_have_a_picture_for_each_place():
+    """Nothing but the page itself moves them: tests/site moves each in a browser."""
     for path in chapters():
-        if not SLIDERS.search(path.read_text(encoding="utf-8")):
-            continue
-        page = (SITE / path.relative_to(ROOT).with_suffix(".html")).read_text(encoding="utf-8")
-        assert "@jupyter-widgets/html-manager" in page, f"{path.name}: nothing on the page draws its widgets"
-        models = {}
-        for state in WIDGETS.findall(page):
-            models |= json.loads(state)["state"]
-        sliders = [name for name, model in models.items() if model["model_name"] == "IntSliderModel"]
-        links = [model["state"] for model in models.values() if model["model_name"] == "LinkModel"]
-        assert sliders, f"{path.name}: no slider in the page"
-        for name in sliders:
-            moved = [models[referred(link["target"][0])] for link in links if referred(link["source"][0]) == name]
-            assert moved, f"{path.name}: a slider that moves nothing"
-            assert {len(model["state"]["children"]) for model in moved} == {models[name]["state"]["max"] + 1}
-        pictures = [m["state"]["value"] for m in models.values() if m["model_name"] == "HTMLModel"]
-        assert all(re.search(r'<img alt="[^"]', picture) for picture in pictures if "<img" in picture)
-        assert not any(model["model_name"] == "ImageModel" for model in models.values())  # those have no alt text
+        calls = SLIDERS.search(code_of(path))
+        sliders = Sliders(page_of(path)).sliders
+        assert bool(sliders) == bool(calls), f"{path.name}: {len(sliders)} sliders on the page"
+        for slider in sliders:
+            assert slider.ranges, f"{path.name}: pictures without a slider"
+            assert slider.places == len(slider.pictures)
+            assert len(slider.visible) == 1, f"{path.name}: without scripts not one picture, but {len(slider.visible)}"
+            assert all(picture["alt"] for picture in slider.pictures)
 
 
-def referred(reference: str) -> str:
-    """The widget that another names in its state."""
-    return reference.removeprefix("IPY_MODEL_")
+def test_live_figures_stand_still_on_the_page():
+    """They need a kernel: the page has the picture of their first state, and no script that would draw a widget."""
+    live = 0
+    for path in chapters():
+        page = page_of(path)
+        assert not re.search(r"require(\.min)?\.js|html-manager|widget-view\+json", page), path.name
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            if cell["cell_type"] == "code" and LIVE.search("".join(cell["source"])):
+                live += 1
+                text = cell["metadata"]["mystnb"]["image"]["alt"]
+                assert f'alt="{text}"' in unescape(page), f"{path.name}: {text}"
+    assert live >= 3
+
+
+def code_of(path: Path) -> str:
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+
+
+def page_of(path: Path) -> str:
+    return (SITE / path.relative_to(ROOT).with_suffix(".html")).read_text(encoding="utf-8")
 
 
 def test_no_chapter_failed():
