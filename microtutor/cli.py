@@ -286,7 +286,7 @@ def chapters(
         for name in placed.copied:
             typer.echo(folder / name)
         if placed.equal:
-            typer.echo(f"already there: {', '.join(placed.equal)}")
+            typer.echo(f"already there: {len(placed.equal)} of {sum(map(len, placed))}")
         if placed.kept:
             typer.echo(
                 f"kept as they are, for they differ from those of the package: {', '.join(placed.kept)}\n"
