@@ -108,7 +108,7 @@ class _SpectralError(torch.autograd.Function):
         gradient = torch.empty_like(images, memory_format=torch.contiguous_format) if ctx.needs_input_grad[0] else None
         flat, wanted = images.reshape(-1, height, width), target.reshape(-1, height, width // 2 + 1)
         for part in parts_for_cache(len(flat), pixels, flat.detach()):
-            spectrum = rfft2(flat[part])
+            spectrum = rfft2(flat[part].contiguous())
             power = squared_modulus(spectrum).div_(pixels)
             slope: Tensor | int = 0
             if statistics:

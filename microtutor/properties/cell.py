@@ -170,7 +170,7 @@ def cell_fields(make: type[Cell], local: Tensor, settings: Settings, reason: Cal
         solved = [(state, cell.response(state), steps) for cell, state, steps in _solved(make, flat, settings)]
     states, responses, convergences = zip(*solved)
     convergence = Convergence.join(convergences)
-    convergence.check(settings, lambda failed: reason(flat[failed]), stacklevel=4)
+    convergence.check(settings, lambda failed: reason(flat[failed]))
     state, response = (torch.cat(x).reshape(*leading, *x[0].shape[1:]) for x in (states, responses))
     convergence = Convergence(convergence.iterations.reshape(leading), convergence.residual.reshape(leading))
     return Fields(state, response, convergence)
@@ -200,7 +200,7 @@ class _Effective(torch.autograd.Function):
                 convergences.append(convergence)
                 if ctx.needs_input_grad[0]:
                     states.append(state)
-        Convergence.join(convergences).check(settings, lambda failed: reason(local[failed]), stacklevel=5)
+        Convergence.join(convergences).check(settings, lambda failed: reason(local[failed]))
         ctx.make = make
         ctx.save_for_backward(local, *states)
         result = torch.cat(results)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -50,11 +51,8 @@ class Convergence:
     def join(cls, parts: Sequence[Convergence]) -> Convergence:
         return cls(torch.cat([part.iterations for part in parts]), torch.cat([part.residual for part in parts]))
 
-    def check(self, settings: Settings, reason: Callable[[Tensor], str], *, stacklevel: int) -> None:
-        """Warn if images stopped short of the tolerance; reason(mask of these images) says what is special in them.
-
-        stacklevel: of the user's line, as `warnings.warn` counts from here.
-        """
+    def check(self, settings: Settings, reason: Callable[[Tensor], str]) -> None:
+        """Warn if images stopped short of the tolerance; reason(mask of these images) says what is special in them."""
         failed = self.residual > settings.tolerance
         if bool(failed.any()):
             warnings.warn(
@@ -62,8 +60,19 @@ class Convergence:
                 f"with a relative residual of {float(self.residual.max()):.1e}, above the tolerance "
                 f"{settings.tolerance:.1e}: {reason(failed)}. Raise max_iterations or tolerance",
                 ConvergenceWarning,
-                stacklevel=stacklevel,
+                stacklevel=level_of_the_user(),
             )
+
+
+def level_of_the_user() -> int:
+    """How far up the line is that called this package, as `warnings.warn` counts where this function is called.
+
+    Between the two lie as many calls inside torch as its version makes.
+    """
+    frame, level = sys._getframe(1), 1
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in ("microtutor", "torch"):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 class Operator(Protocol):

@@ -114,7 +114,7 @@ def check_target(
         )
     lead = f.shape[:-2] if phases is None else f.shape[:-4]
     flat = f.reshape(-1, *f.shape[len(lead) :])
-    spectrum = rfft2(flat)
+    spectrum = rfft2(flat.contiguous())
     target = Target(flat, spectrum.real if phases is None else spectrum, boundary, phases)
     return target, (*lead, *side) if phases is None else (*lead, phases, *side)
 

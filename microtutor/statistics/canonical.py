@@ -93,7 +93,7 @@ def _match_images(flat: Tensor) -> tuple[Tensor, Tensor]:
     noise = torch.rand(height, width, generator=seeded_generator(2402, 2), dtype=torch.float64)
     template = _template(height, 0)[:, None] + _template(width, 1) + NOISE * noise
     template = rfft2(template.to(flat.device)).conj()
-    spectrum = rfft2(flat.double())
+    spectrum = rfft2(flat.double().contiguous())
     overlap = irfft2(torch.stack([spectrum, spectrum.conj()], 1) * template, s=(height, width))  # (n, 2, H, W)
     best = overlap.flatten(1).argmax(1)
     row, column = best % (height * width) // width, best % width

@@ -58,7 +58,7 @@ def power_spectrum(m: Tensor, *, ndim: int = 2) -> Tensor:
     m = full_precision(check_field(m, ndim=ndim, empty=True))
     if not m.numel():  # FFT libraries refuse a batch of nothing
         return m.new_empty(*m.shape[:-1], m.shape[-1] // 2 + 1)
-    return squared_modulus(rfftn(m, dim=spatial_axes(ndim))).div_(math.prod(m.shape[-ndim:]))
+    return squared_modulus(rfftn(m.contiguous(), dim=spatial_axes(ndim))).div_(math.prod(m.shape[-ndim:]))
 
 
 def autocorrelation(

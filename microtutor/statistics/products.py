@@ -105,7 +105,7 @@ def sums_of_products(a: Tensor, b: Tensor, boundaries: tuple[Boundary, ...], rea
 def _all_products(a: Tensor, b: Tensor, lengths: tuple[int, ...], reach: Reach, scale: int, out: Tensor) -> None:
     """Write into out the sum for every shift, times the number of frequencies and over scale."""
     axes = spatial_axes(len(lengths))
-    product = rfftn(a, s=lengths, dim=axes).conj() * rfftn(b, s=lengths, dim=axes)
+    product = rfftn(a.contiguous(), s=lengths, dim=axes).conj() * rfftn(b.contiguous(), s=lengths, dim=axes)
     level = take_level(product.div_(scale)).real
     f = irfftn(product, s=lengths, dim=axes, norm="forward").add_(level)
     for axis, shifts in zip(axes, reach, strict=True):
@@ -121,7 +121,7 @@ def _even_products(a: Tensor, _: Tensor, lengths: tuple[int, ...], reach: Reach,
     if len(lengths) == 1:
         a, lengths, reach, out = a[:, None], (1, *lengths), ((0, 0), *reach), out[:, None]
     first, others, low = lengths[0], lengths[1:], reach[0][0]
-    rows = rfftn(a, s=others, dim=spatial_axes(len(others)))
+    rows = rfftn(a.contiguous(), s=others, dim=spatial_axes(len(others)))  # torch 2.6 refuses what was expanded
     columns = rows.flatten(2)
     half = columns.new_empty(len(a), 1 - low, columns.shape[-1])  # of shifts 0, -1, ..., low along the first axis
     for part in parts_for_cache(columns.shape[-1], len(a) * first, a):
