@@ -9,6 +9,10 @@ import hypothesis
 import pytest
 import torch
 
+# "auto" is the CPU in tests, on a Mac as well: the numbers in them are a CPU's, and MPS on GitHub's Macs has no memory.
+if os.environ.get("MICROTUTOR_TEST_MPS") != "1":
+    torch.backends.mps.is_available = lambda: False
+
 # The same examples every time; `pytest --hypothesis-profile=search` looks for new ones. No deadline: machines are busy.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=50, database=None)
 hypothesis.settings.register_profile("search", deadline=None, max_examples=1000)
