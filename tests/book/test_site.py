@@ -9,7 +9,9 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from outline import ROOT, chapters, colab_address, pages
+from plain_markdown import Book
 
+from colab import edition
 from tests.sliders import Sliders
 
 SITE = ROOT / "_build" / "html"
@@ -61,6 +63,29 @@ def test_every_page_is_built_and_no_other(site):
 def test_every_chapter_opens_in_colab(site):
     for path in chapters():
         assert colab_address(path.stem) in site[SITE / path.relative_to(ROOT).with_suffix(".html")].links
+
+
+def test_the_colab_edition_counts_as_the_site_does():
+    """Each figure, equation and exercise has there the number that it has on its page."""
+    found = {}
+    labels = {name: label for name, label in Book.read().labels.items() if re.search(r"\d$|\d\)$", label.words)}
+    for name, label in labels.items():
+        page = (SITE / f"{label.page}.html").read_text(encoding="utf-8")
+        after = page.partition(f'id="{label.anchor}"')[2]
+        number = re.search(r'class="(?:caption-number|eqno)">((?:Fig\.|Exercise|[A-Z]\w+)?\s*\(?[\d.]+\)?)', after)
+        found[name] = number[1].strip() if number else "no number"
+    assert len(labels) > 200
+    assert {name: label.words for name, label in labels.items()} == found
+
+
+def test_the_colab_edition_cites_as_the_site_does():
+    """The same authors and years on each page, of citations in brackets."""
+    book = Book.read()
+    for path in chapters():
+        page = re.sub("</?em>", "", page_of(path))
+        text = "\n".join(cell.source for cell in edition(path, book).cells if cell.cell_type == "markdown")
+        cited = re.findall(r"\[([^]]*, \d{4})\]\([^)]*references\.html\)", text.replace("*", ""))
+        assert set(cited) == set(re.findall(r'href="references\.html#[^>]*>([^<]*, \d{4})</a>', page)), path.name
 
 
 def test_no_internal_link_is_dead(site):
