@@ -1,15 +1,33 @@
 import platform
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from microtutor import __version__, environment, report_environment
-from microtutor.environment import find_device
+from microtutor.environment import choose_precision, find_device, find_precision
 
 
 def there_is(monkeypatch, *kinds):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: "cuda" in kinds)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: "mps" in kinds)
+
+
+def there_is_a_gpu(monkeypatch, name, major, minor):
+    """A CUDA device of a compute capability, as far as questions about it go; any of them can imitate bfloat16."""
+    there_is(monkeypatch, "cuda")
+    card = SimpleNamespace(name=name, major=major, minor=minor)
+    monkeypatch.setattr(torch.version, "cuda", "12.8")
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device=None: card)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device=None: name)
+    monkeypatch.setattr(torch.cuda, "_check_bf16_tensor_supported", lambda device: True)
+
+
+def there_are_units(monkeypatch, units=True, library=True):
+    there_is(monkeypatch)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: units)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: library)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +57,82 @@ def test_unknown_devices(name):
         find_device(name)
 
 
+# --- precision --------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("name", "major", "minor", "wanted", "reason"),
+    [
+        ("Tesla T4", 7, 5, "fp16", "Tesla T4 has no units for bfloat16"),
+        ("Tesla V100", 7, 0, "fp16", "Tesla V100 has no units for bfloat16"),
+        ("NVIDIA A100", 8, 0, "bf16", "NVIDIA A100 has units for bfloat16"),
+        ("NVIDIA L4", 8, 9, "bf16", "NVIDIA L4 has units for bfloat16"),
+        ("NVIDIA H100", 9, 0, "bf16", "NVIDIA H100 has units for bfloat16"),
+    ],
+)
+def test_precision_of_gpus(monkeypatch, name, major, minor, wanted, reason):
+    there_is_a_gpu(monkeypatch, name, major, minor)
+    assert torch.cuda.is_bf16_supported()  # which is why this question does not do
+    assert choose_precision() == choose_precision("cuda") == (wanted, reason)
+    assert find_precision("auto", "cuda") == wanted
+    assert report_environment(show=False)["precision"] == f'{wanted} (by "auto": {reason})'
+
+
+@pytest.mark.parametrize("units", [True, False])
+@pytest.mark.parametrize("library", [True, False])
+def test_precision_of_processors(monkeypatch, units, library):
+    there_are_units(monkeypatch, units, library)
+    wanted, reason = choose_precision("cpu")
+    assert wanted == find_precision("auto") == ("bf16" if units and library else "no")
+    assert ("has no units" in reason) is (wanted == "no")
+    assert report_environment(show=False)["precision"] == f'{wanted} (by "auto": {reason})'
+
+
+def test_the_precision_is_that_of_the_device_asked_for(monkeypatch):
+    there_are_units(monkeypatch, units=False)
+    there_is_a_gpu(monkeypatch, "NVIDIA A100", 8, 0)
+    assert (choose_precision("cpu")[0], choose_precision("cuda")[0]) == ("no", "bf16")
+
+
+def test_precision_on_mps(monkeypatch):
+    there_is(monkeypatch, "mps")
+    assert choose_precision()[0] == find_precision("auto", "mps") == "no"
+    assert find_precision("bf16", "mps") == "bf16"  # asked for, and without a warning: nobody has measured it
+
+
+def test_a_precision_that_is_asked_for_is_taken(monkeypatch):
+    there_are_units(monkeypatch)
+    assert [find_precision(name, "cpu") for name in ("no", "bf16")] == ["no", "bf16"]
+    there_is_a_gpu(monkeypatch, "NVIDIA A100", 8, 0)
+    assert [find_precision(name, "cuda") for name in ("no", "bf16", "fp16")] == ["no", "bf16", "fp16"]
+    there_is_a_gpu(monkeypatch, "Tesla T4", 7, 5)
+    assert [find_precision(name, "cuda") for name in ("no", "fp16")] == ["no", "fp16"]
+
+
+def test_imitated_bfloat16_is_warned_of(monkeypatch):
+    there_are_units(monkeypatch, units=False)
+    with pytest.warns(UserWarning, match=r"^precision='bf16' is slow here: this processor has no .* takes 'no'$"):
+        assert find_precision("bf16", "cpu") == "bf16"
+    there_is_a_gpu(monkeypatch, "Tesla T4", 7, 5)
+    with pytest.warns(UserWarning, match=r"^precision='bf16' is slow here: Tesla T4 has no .* takes 'fp16'$"):
+        assert find_precision("bf16", "cuda") == "bf16"
+
+
+@pytest.mark.parametrize("units", [True, False])
+def test_float16_needs_a_gpu(monkeypatch, units):
+    there_are_units(monkeypatch, units)
+    with pytest.raises(ValueError, match=r"^precision='fp16' needs a GPU; on the CPU use precision='bf16' or 'no'$"):
+        find_precision("fp16", "cpu")
+
+
+@pytest.mark.gpu
+def test_the_gpu_here_computes_in_the_precision_chosen_for_it():
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}[choose_precision("cuda")[0]]
+    with torch.autocast("cuda", dtype=dtype):
+        made = torch.nn.Conv2d(4, 4, 3, device="cuda")(torch.rand(2, 4, 16, 16, device="cuda"))
+    assert made.dtype == dtype
+    assert bool(torch.isfinite(made).all())
+
+
+# --- report -----------------------------------------------------------------------------------------------------------
 def test_report(capsys, monkeypatch):
     there_is(monkeypatch)
     report = report_environment()

@@ -230,7 +230,7 @@ class _Run:
         values = (
             self.step,
             images,
-            round(self.seconds, 2),
+            round(self.seconds, 3),
             terms["loss"].item(),
             StatisticsLoss()(made.float(), target).item(),
             terms["kl"].item(),

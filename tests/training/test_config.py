@@ -108,7 +108,7 @@ def test_replace_checks_too():
         ({"warm_up": 1.5}, ValueError, r"expected warm_up as a share in \[0, 1\], got 1.5"),
         ({"final_data_share": 2}, ValueError, r"expected final_data_share as a share in \[0, 1\], got 2"),
         ({"seed": -1}, ValueError, "expected seed of at least 0, got -1"),
-        ({"seed": None}, TypeError, "expected seed as a whole number, got a NoneType"),
+        ({"seed": None}, TypeError, "expected seed as a whole number, got None"),
         ({"count": 4}, TypeError, r"expected count as a pair \(fewest, most\), got 4"),
         ({"count": (4, 1)}, ValueError, "fewest <= most"),
         ({"size": 8}, ValueError, "expected size of at least 16, got 8"),

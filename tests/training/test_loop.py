@@ -1,5 +1,6 @@
 import csv
 import hashlib
+import json
 import math
 import multiprocessing
 import os
@@ -15,10 +16,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from microtutor.losses import StatisticsLoss
-from microtutor.microstructures import LineImages
+from microtutor.microstructures import LineImages, seeded_generator
 from microtutor.models import VAE
 from microtutor.statistics import canonical_form
 from microtutor.training import CHECKPOINT, LOG, PRESETS, TrainingConfig, loop, read_log, train
@@ -78,6 +81,10 @@ def after_steps(monkeypatch, step, action):
         return terms
 
     monkeypatch.setattr(loop._Run, "train_step", train_step)
+
+
+def infinite(mean, log_variance):
+    return mean.sum().abs() * torch.inf
 
 
 # --- one run ----------------------------------------------------------------------------------------------------------
@@ -292,6 +299,7 @@ def test_clip_limits_the_gradient(tmp_path):
         assert (norm < 1.01e-3) if clip else (norm > 1e-2)
 
 
+@pytest.mark.filterwarnings("ignore:precision='bf16' is slow here")  # on a processor without units for it
 def test_mixed_precision_after_a_run_without(tmp_path):
     """Runs of one process may differ in precision; the weights are float32 all the same."""
     plain = run(tmp_path / "plain")
@@ -301,6 +309,140 @@ def test_mixed_precision_after_a_run_without(tmp_path):
     assert mixed.reconstruct(LineImages(size=32).sample(2).images).dtype == torch.float32
     assert torch.equal(weights(run(tmp_path / "again", precision="bf16")), weights(mixed))
     assert torch.equal(weights(run(tmp_path / "plain again")), weights(plain))
+
+
+def test_auto_computes_in_the_precision_chosen_for_the_device(tmp_path, monkeypatch):
+    made = {}
+    for wanted in ("no", "bf16"):
+        monkeypatch.setattr("microtutor.environment.choose_precision", lambda device, wanted=wanted: (wanted, "why"))
+        auto = run(tmp_path / f"auto {wanted}", precision="auto")
+        made[wanted] = run(tmp_path / wanted, precision=wanted)
+        assert torch.equal(weights(auto), weights(made[wanted]))
+        assert checkpoint(tmp_path / f"auto {wanted}")["config"]["precision"] == "auto"
+        assert json.loads((tmp_path / f"auto {wanted}" / "training.json").read_text())["precision"] == wanted
+    assert not torch.equal(weights(made["no"]), weights(made["bf16"]))
+
+
+def test_noise_is_that_of_the_seed_and_the_step(tmp_path):
+    """Drawn where the network is; on the CPU these numbers are those of all recorded runs."""
+    for noise_dim in (0, 5):
+        run = loop._Run(TINY.replace(noise_dim=noise_dim, seed=3), tmp_path / str(noise_dim), resume=False)
+        given = []
+        run.model.register_forward_pre_hook(lambda model, inputs, given=given: given.extend(inputs[1:]))
+        run.step = 2
+        run.train_step(next(run.batches(2)))
+        generator = seeded_generator(3, 3, 2, 1)
+        assert torch.equal(given[0], torch.randn(4, 3, generator=generator))
+        if noise_dim:
+            assert torch.equal(given[1], torch.randn(8, 5, generator=generator))
+
+
+class Questions(TorchDispatchMode):
+    """Counts how often the value of a tensor is asked for, each of which makes a GPU's program wait."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.asked += func in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.is_nonzero.default)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(("changes", "by_the_loss"), [({}, 0), ({"loss": "data"}, 0), ({"warm_up": 0.0}, 1)])
+def test_the_loop_asks_a_gpu_for_no_number_during_a_step(tmp_path, monkeypatch, changes, by_the_loss):
+    run = loop._Run(TINY.replace(**changes), tmp_path, resume=False)
+    images, counts = next(run.batches(0)), []
+    run.train_step(images)
+    for at_once in (("cpu",), ()):
+        monkeypatch.setattr(loop, "ASKED_AT_ONCE", at_once)
+        with Questions() as questions:
+            run.train_step(images)
+        counts.append(questions.asked)
+    by_the_optimizer = len(list(run.model.parameters()))  # how many steps it took stands on the CPU for every device
+    assert counts[0] - counts[1] == 2
+    assert counts[1] <= by_the_optimizer + by_the_loss  # which looks whether its target is finite
+
+
+@pytest.mark.gpu
+def test_a_step_does_not_wait_for_the_gpu(tmp_path):
+    run = loop._Run(TINY.replace(device="cuda"), tmp_path, resume=False)
+    images = next(run.batches(0))
+    run.train_step(images)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        run.train_step(images)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+class HalfOnTheCPU(Accelerator):
+    """What accelerate does for float16 on CUDA: autocast, and gradients that are scaled up and down again."""
+
+    scale = 2.0**16
+
+    def __init__(self, *, mixed_precision, cpu):
+        assert mixed_precision == "fp16"
+        super().__init__(mixed_precision="no", cpu=cpu)
+        self.scaler = torch.amp.GradScaler("cpu", init_scale=self.scale)
+
+    def autocast(self):
+        return torch.autocast("cpu", dtype=torch.float16)
+
+    def unscale_gradients(self, optimizer=None):
+        for each in self._optimizers:
+            self.scaler.unscale_(each.optimizer)
+
+
+@pytest.fixture
+def float16(monkeypatch):
+    monkeypatch.setattr(loop, "Accelerator", HalfOnTheCPU)
+    monkeypatch.setattr(loop, "find_precision", lambda precision, device: "fp16")
+    monkeypatch.setattr(loop, "ASKED_AT_ONCE", ())
+    return monkeypatch
+
+
+@pytest.mark.parametrize("clip", [0.0, 10.0])
+def test_steps_that_float16_skips(tmp_path, float16, clip):
+    """The first scales are too large for the gradients: those steps change nothing, warn of nothing and fail not."""
+    float16.setattr(HalfOnTheCPU, "scale", 2.0**40)
+    run = loop._Run(TINY.replace(steps=60, clip=clip), tmp_path, resume=False)
+    batches, before, skipped = run.batches(0), weights(run.model), []
+    fresh, rates = before, []
+    for run.step in range(60):
+        run.train_step(next(batches))
+        after = weights(run.model)
+        skipped.append(run.optimizer.step_was_skipped)
+        rates.append(run.schedule.get_last_lr()[0])
+        assert torch.equal(before, after) is skipped[-1]
+        before = after
+    run.check_finite()
+    taken = skipped.index(False)
+    assert 20 < taken < 55
+    assert len(set(rates[:taken])) == 1  # the learning rate waits
+    assert not torch.equal(fresh, after)
+
+
+def test_a_run_in_float16_can_be_resumed(tmp_path, float16):
+    changes = {"steps": 30, "validate_every": 10, "checkpoint_every": 4, "precision": "fp16"}
+    wanted = run(tmp_path / "whole", **changes)
+    after_steps(float16, 26, lambda run: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "parts", **changes)
+    assert checkpoint(tmp_path / "parts")["scaler"]["scale"] < 2.0**16
+    assert torch.equal(weights(run(tmp_path / "parts", resume=True, **changes)), weights(wanted))
+    assert without_times(read_log(tmp_path / "parts")) == without_times(read_log(tmp_path / "whole"))
+    assert torch.isfinite(weights(wanted)).all()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["auto", "fp16"])
+def test_mixed_precision_on_a_gpu(tmp_path, precision):
+    changes = {"device": "cuda", "precision": precision, "steps": 30, "validate_every": 15}
+    wanted = run(tmp_path, **changes)
+    assert {value.dtype for value in wanted.state_dict().values()} == {torch.float32}
+    assert torch.isfinite(weights(wanted)).all()
+    assert torch.equal(weights(run(tmp_path, resume=True, **changes)), weights(wanted))
 
 
 @pytest.mark.gpu
@@ -339,6 +481,40 @@ def test_resume_of_a_finished_run_loads_it(tmp_path):
 
 def test_resume_of_nothing_starts(tmp_path):
     assert torch.equal(weights(run(tmp_path / "a", resume=True)), weights(run(tmp_path / "b")))
+
+
+def test_an_auto_run_goes_on_where_another_precision_is_faster(tmp_path, monkeypatch, capsys):
+    chosen = {"now": "bf16"}
+    monkeypatch.setattr("microtutor.environment.choose_precision", lambda device: (chosen["now"], "why"))
+    after_steps(monkeypatch, 4, lambda run: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, precision="auto")
+    chosen["now"] = "no"
+    capsys.readouterr()
+    run(tmp_path, resume=True, precision="auto")
+    said = capsys.readouterr().out
+    assert said == "goes on from step 4 with precision 'no', another one than before\n"
+    assert json.loads((tmp_path / "training.json").read_text())["precision"] == "no"
+    assert read_log(tmp_path)["step"] == [3, 6, 7]
+    chosen["now"] = "bf16"
+    run(tmp_path, resume=True, precision="auto")  # is finished: nothing is computed, nothing said, nothing rewritten
+    assert capsys.readouterr().out == ""
+    assert json.loads((tmp_path / "training.json").read_text())["precision"] == "no"
+
+
+def test_precisions_on_resuming(tmp_path, monkeypatch):
+    monkeypatch.setattr("microtutor.environment.choose_precision", lambda device: ("bf16", "why"))
+    after_steps(monkeypatch, 4, lambda run: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, precision="no")
+    with pytest.raises(ValueError, match=r"cannot resume .* changed configuration: precision='bf16' \(was 'no'\); use"):
+        run(tmp_path, resume=True, precision="bf16")
+    old = checkpoint(tmp_path)  # as written before there was "auto"
+    del old["precision"]
+    torch.save(old, tmp_path / CHECKPOINT)
+    run(tmp_path, resume=True, precision="auto")
+    assert checkpoint(tmp_path)["config"]["precision"] == "auto"
+    assert json.loads((tmp_path / "training.json").read_text())["precision"] == "bf16"
 
 
 @pytest.mark.parametrize("step", [1, 3, 5, 7])
@@ -400,7 +576,8 @@ def test_an_interrupted_checkpoint_leaves_the_one_before(tmp_path, monkeypatch):
 )
 def test_killed_ten_times(tmp_path):
     config = TINY.replace(steps=300, validate_every=100)
-    processes = multiprocessing.get_context("forkserver")
+    quick = "forkserver" in multiprocessing.get_all_start_methods()  # not on Windows
+    processes = multiprocessing.get_context("forkserver" if quick else "spawn")
     processes.set_forkserver_preload(["microtutor.training", "torch._dynamo", "pytest"])  # what takes long to import
     start = {"target": train, "kwargs": {"resume": True, "progress": False}}
     whole = processes.Process(**start, args=(config, tmp_path / "whole"))
@@ -420,7 +597,7 @@ def test_killed_ten_times(tmp_path):
         process.join(chance.uniform(0, 0.03))
         process.kill()
         process.join()
-        assert process.exitcode == -signal.SIGKILL  # neither finished nor failed
+        assert process.exitcode == -getattr(signal, "SIGKILL", signal.SIGTERM)  # neither finished nor failed
         kills += 1
     assert process.exitcode == 0
     assert torch.equal(weights(VAE.from_pretrained(path.parent)), weights(VAE.from_pretrained(tmp_path / "whole")))
@@ -485,11 +662,59 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, monkeypatch, warm_up)
     assert not (tmp_path / "model.safetensors").exists()
 
 
-def test_a_loss_can_be_infinite_though_the_images_are_not(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("validate_every", "seen"), [(3, 6), (50, 7)])
+def test_where_nobody_asks_at_every_step_the_first_bad_one_is_named_all_the_same(
+    tmp_path, monkeypatch, validate_every, seen
+):
+    monkeypatch.setattr(loop, "ASKED_AT_ONCE", ())
+    steps, plain = [], loop._Run.train_step
+
+    def train_step(self, images):
+        steps.append(self.step + 1)
+        if self.step == 4:
+            monkeypatch.setattr("microtutor.losses.kl_divergence", infinite)
+        return plain(self, images)
+
+    monkeypatch.setattr(loop._Run, "train_step", train_step)
+    with pytest.raises(FloatingPointError, match=r"not finite at step 5; the last checkpoint is kept in"):
+        run(tmp_path, validate_every=validate_every, checkpoint_every=4)
+    assert steps == list(range(1, seen + 1))
+    state = checkpoint(tmp_path)
+    assert state["step"] == 4
+    assert all(torch.isfinite(value).all() for value in state["model"].values())
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_ctrl_c_names_the_first_bad_step_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "ASKED_AT_ONCE", ())
+    plain = loop._Run.train_step
+
+    def train_step(self, images):
+        if self.step == 4:
+            monkeypatch.setattr("microtutor.losses.kl_divergence", infinite)
+        terms = plain(self, images)
+        if self.step == 5:
+            signal.raise_signal(signal.SIGINT)
+        return terms
+
+    monkeypatch.setattr(loop._Run, "train_step", train_step)
+    with pytest.raises(FloatingPointError, match="not finite at step 5"):
+        run(tmp_path, validate_every=50)
+    assert checkpoint(tmp_path)["step"] == 4
+
+
+def test_a_running_mean_that_is_not_finite_is_not_saved(tmp_path, monkeypatch):
     def spoil(run):
-        monkeypatch.setattr("microtutor.losses.kl_divergence", lambda mean, log_variance: mean.sum().abs() * torch.inf)
+        next(b for b in run.model.buffers() if b.is_floating_point()).fill_(torch.inf)
 
     after_steps(monkeypatch, 4, spoil)
+    with pytest.raises(FloatingPointError, match="not finite at step 4"):
+        run(tmp_path, encoder="resnet18")
+    assert checkpoint(tmp_path)["step"] == 2
+
+
+def test_a_loss_can_be_infinite_though_the_images_are_not(tmp_path, monkeypatch):
+    after_steps(monkeypatch, 4, lambda run: monkeypatch.setattr("microtutor.losses.kl_divergence", infinite))
     with pytest.raises(FloatingPointError, match="not finite at step 5"):
         run(tmp_path)
 
