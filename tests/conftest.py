@@ -1,5 +1,6 @@
 """What every test of the package can count on."""
 
+import functools
 import os
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # figures without a screen
@@ -11,7 +12,7 @@ import torch
 
 # "auto" is the CPU in tests, on a Mac as well: the numbers in them are a CPU's, and MPS on GitHub's Macs has no memory.
 if os.environ.get("MICROTUTOR_TEST_MPS") != "1":
-    torch.backends.mps.is_available = lambda: False
+    torch.backends.mps.is_available = functools.cache(lambda: False)  # torch looks inside the cache of its own
 
 # The same examples every time; `pytest --hypothesis-profile=search` looks for new ones. No deadline: machines are busy.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=50, database=None)
