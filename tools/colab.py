@@ -87,7 +87,7 @@ class Edition:
             raise self.writer.fail(f"{{{block.name}}}", "comes inside a solution, or ends none")
         if block.name == "exercise-start":
             words = self.writer.label(block.options["label"]).words
-            self.heading = f"### {words}: {self.writer.inline(block.argument)}\n\n"
+            self.heading = f"### {words}: {self.writer.inline(block.argument)}".rstrip(": ") + "\n\n"
         elif block.name == "exercise-end":
             self.add(nbformat.v4.new_code_cell(ANSWER), "answer")
         else:
@@ -139,7 +139,9 @@ class Edition:
             title += f", part {self.parts} (run part {self.parts - 1} first)"
         shown = shows_its_value(code, self.writer)
         indented = "\n".join(f"    {line}" if line.strip() else "" for line in shown.rstrip().split("\n"))
-        if statements(ast.parse(f"if True:\n{indented}").body[0]) != statements(ast.parse(shown)):
+        block = ast.parse(f"if True:\n{indented}").body[0]
+        inside = block.body if isinstance(block, ast.If) else []
+        if list(map(ast.dump, inside)) != list(map(ast.dump, ast.parse(shown).body)):
             raise self.writer.fail("a string over several lines", "would change when indented: write it on one line")
         return SOLUTION.format(title=title, box=BOX, code=indented)
 
@@ -150,16 +152,11 @@ class Edition:
         if figure:
             first = re.split(r"(?<=[.?!])\s", plain(self.writer.text(figure.caption)))[0].rstrip(".")
             return shortened(f"Draw {self.writer.label(figure.name).words.replace('Fig.', 'figure')}: {first}")
-        comment = re.match(r"#\s*(.+)", cell.source)
-        defined = re.search(r"^def (\w+)", cell.source, re.MULTILINE)
-        if not comment and not defined:
-            raise self.writer.fail("a cell tagged hide-input", "has no title: begin it with a comment")
-        return shortened(comment[1] if comment else f"Define {defined[1]}")
-
-
-def statements(block: ast.Module | ast.stmt) -> list[str]:
-    """The statements in a block, in a form that can be compared."""
-    return [ast.dump(statement) for statement in block.body]
+        if comment := re.match(r"#\s*(.+)", cell.source):
+            return shortened(comment[1])
+        if defined := re.search(r"^def (\w+)", cell.source, re.MULTILINE):
+            return f"Define {defined[1]}"
+        raise self.writer.fail("a cell tagged hide-input", "has no title: begin it with a comment")
 
 
 def top(chapter: str, book: Book) -> str:
