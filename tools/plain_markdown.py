@@ -236,8 +236,9 @@ class Writer:
             page = self.page_named(target)
             return f"[{text or title(page)}]({self.book.page(page)})"
         if role == "term":
-            anchor = "term-" + re.sub(r"[^A-Za-z0-9]+", "-", target)
-            return f"[{text or target}]({self.book.page(glossary(), anchor)})"
+            if target.lower() not in terms():
+                raise self.fail(f"the term {target!r}", "is not in the glossary")
+            return f"[{text or target}]({self.book.page(*terms()[target.lower()])})"
         raise self.fail(f"{{{role}}}`{content}`", "is not known: " + TEACH)
 
     def label(self, name: str) -> Label:
@@ -299,9 +300,13 @@ def title(page: str) -> str:
     return found[1]
 
 
-def glossary() -> str:
-    """The page that explains the terms."""
-    found = [page for page in outline.pages() if "{glossary}" in source(page)]
-    if len(found) != 1:
-        raise ValueError(f"{{term}} needs exactly one page of the book with a {{glossary}}, found {found or 'none'}")
-    return found[0]
+@cache
+def terms() -> dict[str, tuple[str, str]]:
+    """Page and anchor of each term that the book's glossary explains, by the term in small letters."""
+    return {
+        term.lower(): (page, "term-" + re.sub(r"[^A-Za-z0-9]+", "-", term))
+        for page in outline.pages()
+        for block in blocks(source(page))
+        if isinstance(block, Directive) and block.name == "glossary"
+        for term in re.findall(r"^\S.*", block.body, re.MULTILINE)
+    }

@@ -3,13 +3,15 @@
 import ast
 import builtins
 import re
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 import nbformat
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 from outline import ROOT, address, chapters, colab_address, tag
-from plain_markdown import Book, NotKnown, Writer, numbers
+from plain_markdown import Book, Label, NotKnown, Writer, labels_in_text, numbers
 
 from colab import BOX, FOLDER, Edition, edition, opened, stale, whole_edition
 
@@ -219,6 +221,36 @@ def test_references_become_words_and_links(book):
     assert written("{doc}`speed`", book) == f"[How fast, and how large]({site('book/speed.html')})"
 
 
+def test_terms_lead_to_the_glossary(book):
+    masks = site("book/notation.html#term-mask")
+    assert written("a {term}`mask`, {term}`Masks <mask>`", book) == f"a [mask]({masks}), [Masks]({masks})"
+
+
+def test_figures_and_statements_are_numbered(book):
+    labels = book.labels | {
+        "fig-x": Label("Fig. 5.20", "book/fft_loss", "fig-x"),
+        "thm-x": Label("Theorem 5.1", "book/fft_loss", "thm-x"),
+    }
+    longer = replace(book, labels=labels)
+    figure = written(":::{figure} _static/result.png\n:name: fig-x\n:alt: Lines.\n\nA *caption*.\n:::", longer)
+    raw = address().replace("github.com", "raw.githubusercontent.com")
+    assert figure == f"![Lines.]({raw}/{tag()}/book/_static/result.png)\n\n**Fig. 5.20.** A *caption*."
+    theorem = written(":::{prf:theorem} Mine\n:label: thm-x\nLet $x$.\n:::\n{prf:ref}`thm-x`", longer)
+    assert theorem == "> **Theorem 5.1 (Mine)**\n>\n> Let $x$.\nTheorem 5.1"
+
+
+def test_labels_are_counted_by_kind_and_in_order():
+    text = ":::{figure} a.png\n:name: f\n:::\n$$ a $$ (e)\n:::{prf:lemma}\n:label: l\n$$ b $$ (g)\n:::\n(t)=\n# Title"
+    counts = Counter()
+
+    def numbered(kind: str) -> str:
+        counts[kind] += 1
+        return f"5.{counts[kind]}"
+
+    words = {name: label.words for name, label in labels_in_text(text, "book/fft_loss", numbered)}
+    assert words == {"f": "Fig. 5.1", "e": "(5.1)", "l": "Lemma 5.1", "g": "(5.2)", "t": "Title"}
+
+
 def test_citations_name_author_and_year(book):
     references = site("book/references.html")
     assert written("{cite}`torquato2002`", book) == f"([Torquato, 2002]({references}))"
@@ -262,6 +294,7 @@ def test_code_and_mathematics_stay_as_they_are(book, source):
         ("{kbd}`x`", "{kbd}"),
         ("{numref}`fig-nowhere`", "'fig-nowhere'"),
         ("{eq}`eq-nowhere`", "'eq-nowhere'"),
+        ("{term}`nonsense`", "'nonsense'"),
         ("{cite}`nobody1900`", "'nobody1900'"),
         ("[a](nowhere.ipynb)", "'nowhere.ipynb'"),
         ("Text[^1]", "[^1]"),
