@@ -177,15 +177,12 @@ def _result(file_name: str) -> Path:
 def current_commit() -> str:
     """The commit of the working tree this package lies in, or "unknown" outside one."""
     folder = Path(__file__).parent
+    options: dict[str, Any] = {"cwd": folder, "capture_output": True, "timeout": 10}
     try:
-        found = subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=10
-        )
-        changed = subprocess.run(
-            ["git", "status", "--porcelain", "."], cwd=folder, capture_output=True, text=True, timeout=10
-        )
+        found = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], **options)
+        changed = subprocess.run(["git", "status", "--porcelain", "."], **options)
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"
     if found.returncode:
         return "unknown"
-    return found.stdout.strip() + (" with changes" if changed.stdout.strip() else "")
+    return found.stdout.decode().strip() + (" with changes" if changed.stdout.strip() else "")

@@ -71,9 +71,9 @@ def test_it_is_up_to_date():
 def test_a_stale_edition_is_found(tmp_path, monkeypatch):
     monkeypatch.setattr("colab.FOLDER", tmp_path)
     wanted = {tmp_path / "same.ipynb": "a", tmp_path / "changed.ipynb": "b", tmp_path / "new.ipynb": "c"}
-    (tmp_path / "same.ipynb").write_text("a")
-    (tmp_path / "changed.ipynb").write_text("another b")
-    (tmp_path / "old.ipynb").write_text("d")
+    (tmp_path / "same.ipynb").write_text("a", encoding="utf-8")
+    (tmp_path / "changed.ipynb").write_text("another b", encoding="utf-8")
+    (tmp_path / "old.ipynb").write_text("d", encoding="utf-8")
     assert stale(wanted) == [
         "colab/changed.ipynb is older than book/changed.ipynb",
         "colab/new.ipynb is missing",
@@ -384,7 +384,7 @@ def test_the_command_says_what_is_stale(capsys, monkeypatch, tmp_path):
     assert main(["--check"]) == 0
     assert "up to date" in capsys.readouterr().out
     monkeypatch.setattr("colab.FOLDER", tmp_path)
-    (tmp_path / "old.ipynb").write_text("{}")
+    (tmp_path / "old.ipynb").write_text("{}", encoding="utf-8")
     assert main(["--check"]) == 1
     assert "Run make colab." in capsys.readouterr().out
     assert main([]) == 0

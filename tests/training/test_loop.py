@@ -319,7 +319,10 @@ def test_auto_computes_in_the_precision_chosen_for_the_device(tmp_path, monkeypa
         made[wanted] = run(tmp_path / wanted, precision=wanted)
         assert torch.equal(weights(auto), weights(made[wanted]))
         assert checkpoint(tmp_path / f"auto {wanted}")["config"]["precision"] == "auto"
-        assert json.loads((tmp_path / f"auto {wanted}" / "training.json").read_text())["precision"] == wanted
+        assert (
+            json.loads((tmp_path / f"auto {wanted}" / "training.json").read_text(encoding="utf-8"))["precision"]
+            == wanted
+        )
     assert not torch.equal(weights(made["no"]), weights(made["bf16"]))
 
 
@@ -494,12 +497,12 @@ def test_an_auto_run_goes_on_where_another_precision_is_faster(tmp_path, monkeyp
     run(tmp_path, resume=True, precision="auto")
     said = capsys.readouterr().out
     assert said == "goes on from step 4 with precision 'no', another one than before\n"
-    assert json.loads((tmp_path / "training.json").read_text())["precision"] == "no"
+    assert json.loads((tmp_path / "training.json").read_text(encoding="utf-8"))["precision"] == "no"
     assert read_log(tmp_path)["step"] == [3, 6, 7]
     chosen["now"] = "bf16"
     run(tmp_path, resume=True, precision="auto")  # is finished: nothing is computed, nothing said, nothing rewritten
     assert capsys.readouterr().out == ""
-    assert json.loads((tmp_path / "training.json").read_text())["precision"] == "no"
+    assert json.loads((tmp_path / "training.json").read_text(encoding="utf-8"))["precision"] == "no"
 
 
 def test_precisions_on_resuming(tmp_path, monkeypatch):
@@ -514,7 +517,7 @@ def test_precisions_on_resuming(tmp_path, monkeypatch):
     torch.save(old, tmp_path / CHECKPOINT)
     run(tmp_path, resume=True, precision="auto")
     assert checkpoint(tmp_path)["config"]["precision"] == "auto"
-    assert json.loads((tmp_path / "training.json").read_text())["precision"] == "bf16"
+    assert json.loads((tmp_path / "training.json").read_text(encoding="utf-8"))["precision"] == "bf16"
 
 
 @pytest.mark.parametrize("step", [1, 3, 5, 7])
@@ -615,7 +618,7 @@ def digest(vae):
 folder, config = Path(sys.argv[1]), TrainingConfig(**{config!r})
 made = digest(train(config, folder, progress=False))
 loaded = digest(train(config, folder, resume=True, progress=False))
-(folder / os.environ["RANK"]).write_text(f"{{made}} {{loaded}}")
+(folder / os.environ["RANK"]).write_text(f"{{made}} {{loaded}}", encoding="utf-8")
 """
 
 
