@@ -8,13 +8,21 @@ VENV := .venv
 READY := $(VENV)/.ready
 RUN := $(VENV)/bin/python
 
+# Environments of other versions, each for the Python that it is about, where it is installed.
+COLAB := .venv-colab
+OLDEST := .venv-oldest
+first-python = $(shell for p in $(foreach v,$(1),python$(v) $(HOME)/.pyenv/versions/$(v)*/bin/python$(v)) $(PYTHON); do \
+  $$p -c 'import sys; print(sys.executable)' 2>/dev/null && break; done)
+COLAB_PYTHON ?= $(call first-python,3.13 3.12 3.11)
+OLDEST_PYTHON ?= $(call first-python,3.11)
+
 # A chapter runs with the kernel in .venv, and with no package and no IPython settings from outside it.
 export JUPYTER_PREFER_ENV_PATH := 1
 export PYTHONNOUSERSITE := 1
 export IPYTHONDIR := $(CURDIR)/$(VENV)/ipython
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-package test-chapters book check-pages lint execute colab serve clean adopt release
+.PHONY: help test test-package test-chapters test-oldest rehearse book check-pages lint execute colab serve clean adopt release
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +51,36 @@ test-chapters: $(READY) ## run the chapters alone
 	@echo "Running every chapter and comparing its numbers (about 10 minutes on two cores) ..."
 	@$(RUN) -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 600 \
 	  --nbval-sanitize-with tests/book/sanitize.cfg book
+
+$(COLAB)/.ready: tools/pins/colab.txt
+	@echo "Setting up $(COLAB) with $$($(COLAB_PYTHON) --version) (about 2 minutes and 5 GB, once); Colab has 3.13 ..."
+	@$(COLAB_PYTHON) -m venv --clear $(COLAB)
+	@$(COLAB)/bin/python -m pip install -qq --disable-pip-version-check -r $<
+	@touch $@
+
+$(OLDEST)/.ready: tools/pins/oldest.txt
+	@echo "Setting up $(OLDEST) with $$($(OLDEST_PYTHON) --version) (minutes and 6 GB, once) ..."
+	@$(OLDEST_PYTHON) -m venv --clear $(OLDEST)
+	@$(OLDEST)/bin/python -m pip install -qq --disable-pip-version-check -r $<
+	@touch $@
+
+# The package as a reader gets it: a wheel, made of a copy, so that nothing which an earlier build left gets into it.
+define install-wheel
+	@rm -rf $(1)/wheel && mkdir -p $(1)/wheel/source
+	@cp -r pyproject.toml README.md LICENSE LICENSE-TEXT microtutor results colab $(1)/wheel/source
+	@$(1)/bin/python -m pip wheel -qq --disable-pip-version-check --no-deps -w $(1)/wheel $(1)/wheel/source
+	@$(1)/bin/python -m pip install -qq --disable-pip-version-check --no-deps --force-reinstall $(1)/wheel/*.whl
+endef
+
+rehearse: $(COLAB)/.ready ## run all Colab notebooks, then the tests, with Colab's versions (RECORD=1 keeps the times)
+	@echo "Running every Colab notebook in one bare folder, then the tests (about 25 minutes on two cores) ..."
+	$(call install-wheel,$(COLAB))
+	@$(COLAB)/bin/python tools/rehearse.py $(if $(RECORD),--record)
+
+test-oldest: $(OLDEST)/.ready ## test the package with the oldest versions that it allows
+	@echo "Testing the package with the oldest versions that it allows (a few minutes) ..."
+	$(call install-wheel,$(OLDEST))
+	@$(OLDEST)/bin/python tools/installed_tests.py
 
 # _build goes first: Sphinx would not run again a chapter that it has already read, not even one that failed.
 book: $(READY) ## run the chapters and build the book
@@ -74,9 +112,9 @@ serve: $(READY) ## show the built book at http://localhost:8000 (PORT=... for an
 	@echo "Serving the book at http://localhost:$(PORT) until you press Ctrl-C ..."
 	@$(RUN) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
-clean: ## remove what was built (not .venv, not your runs)
+clean: ## remove what was built (no environment, not your runs)
 	@rm -rf _build build .pytest_cache .ruff_cache .hypothesis .benchmarks *.egg-info
-	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+	@find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
 adopt: ## point every link at your own copy: make adopt REPO=owner/name
 	@$(PYTHON) tools/adopt.py "$(REPO)"
