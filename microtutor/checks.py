@@ -41,7 +41,7 @@ def check_field(x: Any, *, ndim: int = 2, name: str = "image", empty: bool = Fal
         TypeError: x is no tensor, or its dtype is not a float.
         ValueError: x has too few axes, is empty, or holds NaN or infinity.
     """
-    check_count(ndim, name="ndim")
+    check_count(ndim, name="ndim", minimum=0)
     check_tensor(x, name=f"the {name}")
     if not x.is_floating_point():
         advice = "take its .real or .abs()" if x.is_complex() else "convert it with .float()"
@@ -49,7 +49,7 @@ def check_field(x: Any, *, ndim: int = 2, name: str = "image", empty: bool = Fal
     if x.ndim < ndim:
         axes = "..., height, width" if ndim == 2 else "..., depth, height, width" if ndim == 3 else "..."
         raise ValueError(f"expected the {name} with at least {ndim} axes ({axes}), got {describe(x)}")
-    if 0 in (x.shape[-ndim:] if empty else x.shape):
+    if 0 in (x.shape[x.ndim - ndim :] if empty else x.shape):
         raise ValueError(f"expected the {name} with at least one pixel, got {describe(x)}")
     if not bool(torch.isfinite(x.detach().sum())) and not bool(torch.isfinite(x.detach()).all()):
         raise ValueError(
@@ -109,6 +109,16 @@ def check_same_shape(a: Tensor, b: Tensor, names: tuple[str, str]) -> None:
         raise ValueError(
             f"expected {names[0]} and {names[1]} of the same shape, got {tuple(a.shape)} and {tuple(b.shape)}"
         )
+
+
+def check_broadcast(a: Tensor, b: Tensor, names: tuple[str, str]) -> None:
+    """Raise ValueError unless the shapes of two tensors broadcast to one."""
+    try:
+        torch.broadcast_shapes(a.shape, b.shape)
+    except RuntimeError:
+        raise ValueError(
+            f"expected {names[0]} and {names[1]} of shapes that broadcast, got {tuple(a.shape)} and {tuple(b.shape)}"
+        ) from None
 
 
 def check_count(value: Any, *, name: str, minimum: int = 1) -> int:

@@ -7,8 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from microtutor.properties.phases import PhaseValues, check_lowest, phase_values
-from microtutor.properties.stiffness import check_poissons_ratio, lame_constants
+from microtutor.checks import quote
+from microtutor.properties.phases import PhaseValues, check_lowest, phase_values, unit_of
+from microtutor.properties.stiffness import check_one_each, lame_constants
 
 
 class Bounds(NamedTuple):
@@ -39,8 +40,8 @@ def voigt_reuss_bounds(fractions: PhaseValues, conductivity: PhaseValues) -> Bou
     >>> round(lower.item(), 4), upper.item()
     (1.8182, 5.5)
     """
-    fractions, k = _checked(fractions, conductivity, "conductivity")
-    return Bounds(_shifted_mean(fractions, k, torch.zeros_like(k[0])), (fractions * k).sum(-1))
+    fractions, k, unit = _checked(fractions, conductivity, "conductivity")
+    return Bounds(_shifted_mean(fractions, k, torch.zeros_like(k[0])) * unit, (fractions * k).sum(-1) * unit)
 
 
 def hashin_shtrikman_bounds(fractions: PhaseValues, conductivity: PhaseValues) -> Bounds:
@@ -57,8 +58,8 @@ def hashin_shtrikman_bounds(fractions: PhaseValues, conductivity: PhaseValues) -
     >>> round(lower.item(), 4), round(upper.item(), 4)
     (2.3846, 4.1935)
     """
-    fractions, k = _checked(fractions, conductivity, "conductivity")
-    return Bounds(*(_shifted_mean(fractions, k, reference) for reference in k.aminmax()))
+    fractions, k, unit = _checked(fractions, conductivity, "conductivity")
+    return Bounds(*(_shifted_mean(fractions, k, reference) * unit for reference in k.aminmax()))
 
 
 def hashin_shtrikman_stiffness_bounds(
@@ -77,16 +78,16 @@ def hashin_shtrikman_stiffness_bounds(
     >>> bounds.bulk.lower.item(), bounds.shear.upper.item()  # lambda + mu and mu of the first phase
     (8.0, 4.0)
     """
-    fractions, modulus = _checked(fractions, youngs_modulus, "youngs_modulus")
+    fractions, modulus, unit = _checked(fractions, youngs_modulus, "youngs_modulus")
     ratio = phase_values(poissons_ratio, fractions, name="poissons_ratio")
-    check_poissons_ratio(modulus, ratio)
+    check_one_each(modulus, ratio)
     first, shear = lame_constants(modulus, ratio)
     bulk = first + shear
     bulk_bounds, shear_bounds = [], []
     for k, mu in zip(bulk.aminmax(), shear.aminmax()):
-        bulk_bounds.append(_shifted_mean(fractions, bulk, mu))
+        bulk_bounds.append(_shifted_mean(fractions, bulk, mu) * unit)
         shift = k * mu / (k + 2 * mu) if k + 2 * mu > 0 else mu
-        shear_bounds.append(_shifted_mean(fractions, shear, shift))
+        shear_bounds.append(_shifted_mean(fractions, shear, shift) * unit)
     return StiffnessBounds(Bounds(*bulk_bounds), Bounds(*shear_bounds))
 
 
@@ -110,9 +111,9 @@ def laminate_stiffness(fractions: PhaseValues, youngs_modulus: PhaseValues, pois
     >>> laminate_stiffness((0.5, 0.5), (10.0, 10.0), (0.25, 0.25))[0]
     tensor([12.,  4.,  0.])
     """
-    fractions, modulus = _checked(fractions, youngs_modulus, "youngs_modulus")
+    fractions, modulus, unit = _checked(fractions, youngs_modulus, "youngs_modulus")
     ratio = phase_values(poissons_ratio, fractions, name="poissons_ratio")
-    check_poissons_ratio(modulus, ratio)
+    check_one_each(modulus, ratio)
     first, shear = lame_constants(modulus, ratio)
     axial = first + 2 * shear
     xx = 1 / _ratio(fractions, axial).sum(-1)
@@ -121,7 +122,7 @@ def laminate_stiffness(fractions: PhaseValues, youngs_modulus: PhaseValues, pois
     nothing = torch.zeros_like(xx)
     across = 1 / _ratio(fractions, shear).sum(-1)
     rows = [(xx, xy, nothing), (xy, yy, nothing), (nothing, nothing, across)]
-    return torch.stack([torch.stack(row, -1) for row in rows], -2)
+    return torch.stack([torch.stack(row, -1) for row in rows], -2) * unit
 
 
 def _shifted_mean(fractions: Tensor, values: Tensor, shift: Tensor) -> Tensor:
@@ -134,8 +135,8 @@ def _ratio(a: Tensor, b: Tensor) -> Tensor:
     return a / torch.where((a == 0) & (b == 0), 1, b)
 
 
-def _checked(fractions: PhaseValues, values: PhaseValues, name: str) -> tuple[Tensor, Tensor]:
-    """Fractions (..., n) and values (n,) as tensors of one dtype."""
+def _checked(fractions: PhaseValues, values: PhaseValues, name: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Fractions (..., n), values (n,) of the order of 1, and the unit by which to multiply what comes of them."""
     like = next((x for x in (values, fractions) if isinstance(x, Tensor)), torch.zeros(()))
     fractions = phase_values(fractions, like, name="fractions")
     values = phase_values(values, fractions, name=name)
@@ -148,5 +149,6 @@ def _checked(fractions: PhaseValues, values: PhaseValues, name: str) -> tuple[Te
     check_lowest(values, 0, name=name)
     check_lowest(fractions, 0, name="fractions")
     if not bool(((fractions.detach().sum(-1) - 1).abs() < 1e-4).all()):
-        raise ValueError(f"expected fractions that sum to 1, got {fractions.tolist()}")
-    return fractions, values
+        raise ValueError(f"expected fractions that sum to 1, got {quote(fractions.tolist())}")
+    unit = unit_of(values[None])[0]
+    return fractions, values / unit, unit

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.fft import irfft2, rfft2
 
+from microtutor.properties.phases import unit_of
 from microtutor.properties.solver import Convergence, Settings, conjugate_gradients
 
 CHUNK = 2**17  # pixels of all load cases at a time on a CPU, so that the handful of arrays stays in its cache
@@ -154,20 +155,27 @@ class Fields(NamedTuple):
     convergence: Convergence
 
 
-def _solved(make: type[Cell], local: Tensor, settings: Settings) -> Iterator[tuple[Cell, Tensor, Convergence]]:
-    """Solve a batch in parts that fit a processor's cache; on a GPU all at once."""
+def _solved(make: type[Cell], local: Tensor, settings: Settings) -> Iterator[tuple[Cell, Tensor, Tensor, Convergence]]:
+    """Solve a batch in parts that fit a processor's cache; on a GPU all at once.
+
+    Each image is solved in a unit in which its properties are of the order of 1: cell, unit, states, convergence.
+    """
     per_image = make.components * make.unknowns * math.prod(local.shape[-2:])
     step = max(1, CHUNK // per_image) if local.device.type == "cpu" else max(1, len(local))
     for part in local.split(step):
-        cell = make(part)
-        yield cell, *cell.solve(settings)
+        unit = unit_of(part)
+        cell = make(part / unit[:, None, None, None])
+        yield cell, unit, *cell.solve(settings)
 
 
 def cell_fields(make: type[Cell], local: Tensor, settings: Settings, reason: Callable[[Tensor], str]) -> Fields:
     """Fields of images whose local properties are (..., properties, H, W), without derivatives."""
     leading, flat = local.shape[:-3], local.detach().flatten(0, -4) if local.ndim > 3 else local.detach()[None]
     with torch.autocast(flat.device.type, enabled=False):
-        solved = [(state, cell.response(state), steps) for cell, state, steps in _solved(make, flat, settings)]
+        solved = [
+            (state, cell.response(state) * unit[:, None, None, None, None], steps)
+            for cell, unit, state, steps in _solved(make, flat, settings)
+        ]
     states, responses, convergences = zip(*solved)
     convergence = Convergence.join(convergences)
     convergence.check(settings, lambda failed: reason(flat[failed]))
@@ -195,16 +203,16 @@ class _Effective(torch.autograd.Function):
         pixels = math.prod(local.shape[-2:])
         results, states, convergences = [], [], []
         with torch.autocast(local.device.type, enabled=False):
-            for cell, state, convergence in _solved(make, local, settings):
-                results.append(state.flatten(2) @ cell.response(state).flatten(2).mT / pixels)
+            for cell, unit, state, convergence in _solved(make, local, settings):
+                result = state.flatten(2) @ cell.response(state).flatten(2).mT / pixels
+                results.append((result + result.mT) / 2 * unit[:, None, None])
                 convergences.append(convergence)
                 if ctx.needs_input_grad[0]:
                     states.append(state)
         Convergence.join(convergences).check(settings, lambda failed: reason(local[failed]))
         ctx.make = make
         ctx.save_for_backward(local, *states)
-        result = torch.cat(results)
-        return (result + result.mT) / 2
+        return torch.cat(results)
 
     @staticmethod
     @torch.autograd.function.once_differentiable

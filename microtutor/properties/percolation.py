@@ -7,7 +7,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from microtutor.checks import check_phase
+from microtutor.checks import check_bool, check_phase
 
 
 def percolates(image: Tensor, *, corners: bool = True) -> Tensor:
@@ -25,6 +25,7 @@ def percolates(image: Tensor, *, corners: bool = True) -> Tensor:
     tensor([False,  True])
     """
     image = check_phase(image)
+    check_bool(corners, name="corners")
     masks = (image.detach() >= 0.5).cpu().numpy().reshape(-1, *image.shape[-2:])
     found = [_directions(mask, corners) for mask in masks]
     return torch.tensor(found, device=image.device).reshape(*image.shape[:-2], 2)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from microtutor.checks import check_bool, describe, is_masked, quote
+
 PhaseValues = Sequence[float] | Tensor
 
 
@@ -20,6 +22,8 @@ def phase_values(values: PhaseValues, image: Tensor, *, name: str) -> Tensor:
         ValueError: a single number, NaN or infinity.
     """
     dtype = image.dtype if image.dtype in (torch.float32, torch.float64) else torch.float32
+    if is_masked(values) or (isinstance(values, Tensor) and values.is_complex()):
+        raise TypeError(f"expected {name} as one real number for each phase, got {describe(values)}")
     if isinstance(values, Tensor):
         if image.device.type == "mps":  # it has no float64
             values = values.to(dtype)
@@ -28,18 +32,36 @@ def phase_values(values: PhaseValues, image: Tensor, *, name: str) -> Tensor:
         try:
             values = torch.tensor(values, dtype=dtype, device=image.device)
         except (TypeError, ValueError, RuntimeError):
-            raise TypeError(f"expected {name} as one number for each phase, got {values!r}") from None
+            raise TypeError(f"expected {name} as one number for each phase, got {quote(values)}") from None
+    if not values.numel():
+        raise ValueError(f"expected {name} as one number for each phase, got none")
     if values.ndim == 0:
         raise ValueError(f"expected {name} as one number for each phase, got the single number {values.item():g}")
     if not bool(torch.isfinite(values.detach()).all()):
-        raise ValueError(f"expected finite numbers as {name}, got {values.tolist()}; use a large number for infinity")
+        raise ValueError(
+            f"expected finite numbers as {name}, got {quote(values.tolist())}; use a large number for infinity"
+        )
     return values
 
 
 def check_lowest(values: Tensor, lowest: float, *, name: str) -> None:
     """Raise ValueError if a value is below the lowest one allowed."""
     if bool((values.detach() < lowest).any()):
-        raise ValueError(f"expected {name} of at least {lowest:g}, got {values.tolist()}")
+        raise ValueError(f"expected {name} of at least {lowest:g}, got {quote(values.tolist())}")
+
+
+def unit_of(values: Tensor) -> Tensor:
+    """The power of two next below the largest absolute value of each row, (n,); 1 where all are 0.
+
+    What is divided by it has the same digits and is of the order of 1, so that no square of it leaves the range of its
+    dtype: a property in one unit is, digit by digit, what it is in another that is a power of two larger.
+
+    >>> unit_of(torch.tensor([[3e-20, 0.0], [-5.0, 1.0], [0.0, 0.0]])) / torch.tensor([2.0**-65, 4.0, 1.0])
+    tensor([1., 1., 1.])
+    """
+    peak = values.detach().abs().flatten(1).amax(1).cpu()  # mps cannot tell mantissas from exponents
+    unit = torch.ldexp(torch.ones_like(peak), torch.frexp(peak).exponent - 1)
+    return torch.where(peak > 0, unit, 1).to(values.device)
 
 
 def mix(image: Tensor, values: Tensor, *, one_hot: bool | None = None) -> Tensor:
@@ -58,7 +80,9 @@ def mix(image: Tensor, values: Tensor, *, one_hot: bool | None = None) -> Tensor
     """
     image = image.to(values.dtype)
     phases = len(values)
-    if one_hot is None:
+    if one_hot is not None:
+        check_bool(one_hot, name="one_hot")
+    else:
         one_hot = phases > 2
         if phases == 2 and image.ndim > 2 and image.shape[-3] == 2 and _sums_to_one(image):
             raise ValueError(

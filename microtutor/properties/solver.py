@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from microtutor.checks import check_count
+from microtutor.checks import check_count, check_number
 
 TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-4}
 MAX_ITERATIONS = 2000
@@ -33,11 +33,12 @@ class Settings:
         """The settings asked for, or those that suit the precision."""
         if tolerance is None:
             tolerance = TOLERANCE[local.dtype]
-        if not 0 < tolerance < 1:
-            raise ValueError(f"expected tolerance between 0 and 1, got {tolerance!r}")
         if max_iterations is None:
             max_iterations = MAX_ITERATIONS
-        return cls(float(tolerance), check_count(max_iterations, name="max_iterations"))
+        return cls(
+            check_number(tolerance, name="tolerance", above=0, below=1),
+            check_count(max_iterations, name="max_iterations"),
+        )
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,15 @@ class Convergence:
 
     def check(self, settings: Settings, reason: Callable[[Tensor], str]) -> None:
         """Warn if images stopped short of the tolerance; reason(mask of these images) says what is special in them."""
-        failed = self.residual > settings.tolerance
+        failed = ~(self.residual <= settings.tolerance)  # NaN has not converged either
         if bool(failed.any()):
+            steps, advice = int(self.iterations[failed].max()), "Raise max_iterations or tolerance"
+            if steps < settings.max_iterations:
+                advice = "Rounding allows no more: use float64, or phases that differ less"
             warnings.warn(
-                f"{int(failed.sum())} of {failed.numel()} images stopped after {settings.max_iterations} iterations "
-                f"with a relative residual of {float(self.residual.max()):.1e}, above the tolerance "
-                f"{settings.tolerance:.1e}: {reason(failed)}. Raise max_iterations or tolerance",
+                f"{int(failed.sum())} of {failed.numel()} images stopped after {steps} iterations "
+                f"with a relative residual of {float(self.residual[failed].max()):.1e}, above the tolerance "
+                f"{settings.tolerance:.1e}: {reason(failed)}. {advice}",
                 ConvergenceWarning,
                 stacklevel=level_of_the_user(),
             )
@@ -88,7 +92,8 @@ def conjugate_gradients(
 ) -> tuple[Tensor, Convergence]:
     """Solve A u = b for every image and load case at once, each with steps of its own.
 
-    An image that has converged takes no further part, and its numbers do not depend on the others.
+    An image that has converged takes no further part, and its numbers do not depend on the others. A load case that
+    breaks down, because rounding leaves no positive curvature to divide by, keeps the residual that it had.
 
     Args:
         operator: A and M^-1.
@@ -105,8 +110,9 @@ def conjugate_gradients(
     p = operator.precondition(r)
     rz = _dot(r, p)
     limit = torch.maximum(rz * settings.tolerance**2, floor)
+    broken = torch.zeros_like(rz, dtype=torch.bool)
     for step in range(settings.max_iterations + 1):
-        running = rz > limit
+        running = (rz > limit) & ~broken
         working = running.any(1)
         count = int(working.sum())
         last = not count or step == settings.max_iterations
@@ -115,19 +121,20 @@ def conjugate_gradients(
             residual[images] = settings.tolerance * (rz / limit).clamp_min(0).amax(1).sqrt()
             if last:
                 break
-            images, taken, u, r, p, rz, limit, running = (
-                x[working] for x in (images, taken, u, r, p, rz, limit, running)
+            images, taken, u, r, p, rz, limit, running, broken = (
+                x[working] for x in (images, taken, u, r, p, rz, limit, running, broken)
             )
             working, operator = working[working], operator.of_images(working)
         taken += working
         ap = operator.apply(p)
         curvature = _dot(p, ap)
-        running &= curvature > 0  # where a phase does not conduct, rounding may point to where nothing changes
+        broken |= running & ~((curvature > 0) & (curvature < torch.inf))
+        running &= ~broken
         length = torch.where(running, rz / curvature, 0.0)[..., None, None, None]
         u.addcmul_(p, length)
         r.addcmul_(ap, length, value=-1)
         z = operator.precondition(r)
-        before, rz = rz, torch.where(running, _dot(r, z), torch.minimum(rz, limit))
+        before, rz = rz, torch.where(running, _dot(r, z), rz)
         p.mul_(torch.where(running, rz / before, 0.0)[..., None, None, None]).add_(z)
     return solution, Convergence(iterations, residual)
 

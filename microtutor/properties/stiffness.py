@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from microtutor.checks import check_phase
+from microtutor.checks import check_broadcast, check_field, check_phase, quote
 from microtutor.properties.cell import Cell, cell_fields, effective_property
 from microtutor.properties.percolation import percolates
 from microtutor.properties.phases import PhaseValues, check_lowest, mix, phase_values
@@ -29,9 +29,19 @@ class StiffnessFields(NamedTuple):
 def lame_constants(youngs_modulus: Tensor, poissons_ratio: Tensor) -> tuple[Tensor, Tensor]:
     """Lame constants of an isotropic material: lambda = E nu / ((1 + nu)(1 - 2 nu)), mu = E / (2 (1 + nu)).
 
+    Raises:
+        TypeError, ValueError: no float tensors of shapes that broadcast, youngs_modulus below 0, or poissons_ratio
+            not above -1 and below 0.5.
+
     >>> lame_constants(torch.tensor(10.0), torch.tensor(0.25))
     (tensor(4.), tensor(4.))
     """
+    check_field(youngs_modulus, ndim=0, name="youngs_modulus")
+    check_field(poissons_ratio, ndim=0, name="poissons_ratio")
+    check_lowest(youngs_modulus, 0, name="youngs_modulus")
+    if not bool(((poissons_ratio > -1) & (poissons_ratio < 0.5)).all()):
+        raise ValueError(f"expected poissons_ratio above -1 and below 0.5, got {quote(poissons_ratio.tolist())}")
+    check_broadcast(youngs_modulus, poissons_ratio, ("youngs_modulus", "poissons_ratio"))
     return (
         youngs_modulus * poissons_ratio / ((1 + poissons_ratio) * (1 - 2 * poissons_ratio)),
         youngs_modulus / (2 * (1 + poissons_ratio)),
@@ -109,20 +119,17 @@ def _local(image: Tensor, youngs_modulus: PhaseValues, poissons_ratio: PhaseValu
     image = check_phase(image)
     youngs_modulus = phase_values(youngs_modulus, image, name="youngs_modulus")
     poissons_ratio = phase_values(poissons_ratio, image, name="poissons_ratio")
-    check_lowest(youngs_modulus, 0, name="youngs_modulus")
-    check_poissons_ratio(youngs_modulus, poissons_ratio)
+    check_one_each(youngs_modulus, poissons_ratio)
     return mix(image, torch.stack(lame_constants(youngs_modulus, poissons_ratio), 1), one_hot=one_hot)
 
 
-def check_poissons_ratio(youngs_modulus: Tensor, poissons_ratio: Tensor) -> None:
-    """Raise ValueError unless there is one Poisson's ratio for each Young's modulus, and all lie in (-1, 0.5)."""
+def check_one_each(youngs_modulus: Tensor, poissons_ratio: Tensor) -> None:
+    """Raise ValueError unless there is one Poisson's ratio for each Young's modulus."""
     if youngs_modulus.ndim != 1 or youngs_modulus.shape != poissons_ratio.shape:
         raise ValueError(
             "expected youngs_modulus and poissons_ratio as one number for each phase, "
             f"got shapes {tuple(youngs_modulus.shape)} and {tuple(poissons_ratio.shape)}"
         )
-    if not bool(((poissons_ratio > -1) & (poissons_ratio < 0.5)).all()):
-        raise ValueError(f"expected poissons_ratio above -1 and below 0.5, got {poissons_ratio.tolist()}")
 
 
 class _Elasticity(Cell):

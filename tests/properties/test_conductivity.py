@@ -376,7 +376,13 @@ def test_tensors_may_be_unsymmetric_by_rounding(dtype):
         (torch.ones(4, 4), torch.ones(2, 2), {}, ValueError, r"got shape \(2, 2\)"),
         (torch.ones(4, 4), torch.tensor([[[1.0, 2], [0, 1]]] * 2), {}, ValueError, "symmetric conductivity tensors"),
         (torch.ones(4, 4), torch.tensor([[[1.0, 2], [2, 1]]] * 2), {}, ValueError, "conductivity in every direction"),
-        (torch.ones(4, 4), (1.0, 2.0), {"tolerance": 0}, ValueError, "expected tolerance between 0 and 1, got 0"),
+        (
+            torch.ones(4, 4),
+            (1.0, 2.0),
+            {"tolerance": 0},
+            ValueError,
+            "tolerance as a finite number above 0 and below 1, got 0",
+        ),
         (torch.ones(4, 4), (1.0, 2.0), {"max_iterations": 0}, ValueError, "max_iterations of at least 1"),
     ],
 )
