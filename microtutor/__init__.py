@@ -8,9 +8,24 @@ with `reconstruction` beside it, and `plotting`, `widgets` and the command line 
 """
 
 from importlib import metadata
+from typing import TYPE_CHECKING, Any
 
-from microtutor.environment import report_environment
+if TYPE_CHECKING:
+    from microtutor.environment import report_environment
 
 __version__ = metadata.version("microtutor")
 
 __all__ = ["__version__", "report_environment"]
+
+
+def __getattr__(name: str) -> Any:
+    """Names that need torch, imported when they are asked for: the command sets its threads before that."""
+    if name == "report_environment":
+        from microtutor.environment import report_environment
+
+        return report_environment
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -22,6 +22,13 @@ PresetDevice = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps; 
 Seed = Annotated[int, typer.Option(help="chooses the random numbers")]
 
 
+@app.callback()
+def settings() -> None:
+    # Of PyTorch's threads on Linux, before it is imported: one that waits spins for a moment only. By default it spins
+    # on, and beside another busy program training takes three to five times as long (benchmarks/threads.py).
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+
 @contextmanager
 def plain_errors() -> Iterator[None]:
     """Answer bad input in one line on the error stream instead of a traceback.
