@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from microtutor.checks import describe
+from microtutor.checks import check_array, check_bool, check_number, describe, quote
+from microtutor.microstructures.grey import check_path, read_grey
 
 MOST_LABELS = 64  # an image of more distinct values is taken for a grey one unless its labels are listed
+FEW_LABELS = 16  # so few whole numbers may be labels wherever they lie; more of them only if they count from 0 or 1
+PIXELS_OF_A_LABEL = 4  # at least, on average, where values are taken for labels
 
 
 def load_phase(path: str | os.PathLike, *, threshold: float | None = None, dark: bool = False) -> Tensor:
@@ -26,7 +28,11 @@ def load_phase(path: str | os.PathLike, *, threshold: float | None = None, dark:
         float32 in {0, 1}, shape (height, width).
 
     Raises:
-        FileNotFoundError, ValueError: as `load_phases`.
+        FileNotFoundError, TypeError, ValueError: as `load_phases`.
+
+    >>> load_phase("no_such_picture.png")
+    Traceback (most recent call last):
+    FileNotFoundError: no file no_such_picture.png
     """
     return load_phases(path, threshold=threshold, dark=dark)[1]
 
@@ -42,10 +48,12 @@ def load_phases(
 
     Args:
         path: a grey image of 1, 8, 16 or 32 bits, whole numbers or floats: .png, .tif or another format that Pillow
-            reads, or a two-dimensional .npy array.
+            reads, or a two-dimensional .npy array. It is turned as its file says, and its values are those that it
+            means, also where 0 stands for white.
         threshold: in grey values of the file; pixels above it are bright. By default Otsu's: see `otsu_threshold`.
         labels: True if every value of the file names a phase (lowest first); or the values that do, in the order of
-            the phases.
+            the phases. In a palette picture they are the numbers of its colours. False for an image of few grey values
+            that is to be cut in two; by default a file that looks like a map of labels is asked about.
         dark: the phase of interest, which comes second, is the dark one instead of the bright one.
 
     Returns:
@@ -54,18 +62,26 @@ def load_phases(
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: no image, a colour image, one with transparency or of several frames; by a threshold, an image of
-            one grey value or a threshold outside its grey values; by labels, values that are none.
+        TypeError: an argument is of another type.
+        ValueError: no image, a colour image, one with transparency, with NaN or of several frames; by a threshold, an
+            image of one grey value, or of few that may be labels, or a threshold outside its grey values; by labels,
+            values that are none.
     """
-    path = Path(path)
-    grey = _read_grey(path)
-    if labels is None or labels is False:
-        bright = torch.from_numpy(grey > grey_level(grey, threshold, path.name))
+    cut = labels is None or labels is False
+    check_bool(dark, name="dark")
+    if threshold is not None:
+        check_number(threshold, name="threshold")
+    if not cut and (threshold is not None or dark):
+        raise ValueError("expected either labels or a threshold (with dark or not), got both")
+    values = None if cut or labels is True else _listed(labels)
+    name, grey = check_path(path).name, read_grey(path, labels=not cut).astype(np.float64)
+    if cut:
+        if labels is None and threshold is None:
+            ask_about_labels(grey, name, "load_phases(..., labels=True) for one channel each, or ")
+        bright = torch.from_numpy(grey > grey_level(grey, threshold, name))
         phase = ~bright if dark else bright
         return torch.stack([~phase, phase]).float()
-    if threshold is not None or dark:
-        raise ValueError("expected either labels or a threshold (with dark or not), got both")
-    return torch.from_numpy(grey == _label_values(grey, labels, path.name)[:, None, None]).float()
+    return torch.from_numpy(grey == _label_values(grey, values, name)[:, None, None]).float()
 
 
 def otsu_threshold(values: Any) -> float:
@@ -76,7 +92,8 @@ def otsu_threshold(values: Any) -> float:
     result does not depend on a choice of bins.
 
     Args:
-        values: grey values, an array or tensor of any shape, with at least two different ones.
+        values: grey values, an array or tensor of any shape, with at least two different ones. Those that a masked
+            array hides do not count.
 
     Returns:
         The greatest value of the darker class: values > otsu_threshold(values) are the brighter one.
@@ -90,13 +107,14 @@ def otsu_threshold(values: Any) -> float:
     >>> otsu_threshold([0, 1, 8, 9])
     1.0
     """
-    array = np.asarray(values)
-    if array.dtype.kind not in "buif":
-        raise TypeError(f"expected grey values as real numbers, got {describe(values)}")
+    array = check_array(values.compressed() if isinstance(values, np.ma.MaskedArray) else values, name="grey values")
     grey, counts = np.unique(array, return_counts=True)
     grey = grey.astype(np.float64)
     if not len(grey) or not np.isfinite(grey).all():
-        raise ValueError(f"expected at least one grey value, all of them finite, got {describe(values)}")
+        raise ValueError(
+            f"expected at least one grey value, all of them finite, got {describe(values)}; leave NaN out with "
+            "values[numpy.isfinite(values)]"
+        )
     if len(grey) == 1:
         raise ValueError(f"expected at least two grey values, got only {grey[0]:g}: Otsu's threshold is undefined")
     darker, mean = np.cumsum(counts)[:-1], np.average(grey, weights=counts)
@@ -117,58 +135,52 @@ def grey_level(grey: np.ndarray, threshold: float | None, name: str) -> float:
     return threshold
 
 
-def _label_values(grey: np.ndarray, labels: bool | Sequence[float], name: str) -> np.ndarray:
-    """The values that name phases: all of the image, or those listed."""
+def ask_about_labels(grey: np.ndarray, name: str, advice: str = "") -> None:
+    """Refuse to cut in two what looks like a map of labels: few whole numbers, each of them often.
+
+    Raises:
+        ValueError: as it does; it says what to write in either case.
+    """
+    flat = grey.reshape(-1)
+    if len(np.unique(flat[:: 1 + flat.size // 2**20])) > MOST_LABELS:  # a look at some, as volumes are large
+        return
+    low, high = float(flat.min()), float(flat.max())
+    if grey.dtype.kind == "b" or bool(((flat == low) | (flat == high)).all()):
+        return
+    found = np.unique(flat).astype(np.float64)
+    counting = found[0] in (0, 1) and found[-1] - found[0] == len(found) - 1
+    few = len(found) <= (MOST_LABELS if counting else FEW_LABELS) and flat.size >= PIXELS_OF_A_LABEL * len(found)
+    if few and (found == found.round()).all():
+        raise ValueError(
+            f"expected grey values or two phases in {name}, got {len(found)} whole numbers from {low:g} to {high:g}, "
+            f"which may be labels of phases: take {advice}a threshold, such as threshold={otsu_threshold(grey):g}, "
+            "to cut them in two"
+        )
+
+
+def _listed(labels: Any) -> np.ndarray:
+    """The values that are listed as labels."""
+    try:
+        values = np.asarray(labels)
+    except (TypeError, ValueError):  # lists in a list
+        values = np.empty(0)
+    if values.ndim != 1 or values.dtype.kind not in "uif" or not len(values) or len(np.unique(values)) < len(values):
+        raise ValueError(f"expected labels=True or different values such as [0, 128, 255], got {quote(labels)}")
+    return values
+
+
+def _label_values(grey: np.ndarray, values: np.ndarray | None, name: str) -> np.ndarray:
+    """The values that name phases: those listed, or else all of the image."""
     found = np.unique(grey)
-    if labels is True:
+    if values is None:
         if len(found) > MOST_LABELS or (found != found.round()).any():
             raise ValueError(
                 f"expected at most {MOST_LABELS} labels, all of them whole numbers, in {name}, got {len(found)} values "
                 f"from {found[0]:g} to {found[-1]:g}; take a threshold, or list the labels"
             )
         return found
-    values = np.asarray(labels)
-    if values.ndim != 1 or values.dtype.kind not in "uif" or not len(values) or len(np.unique(values)) < len(values):
-        raise ValueError(f"expected labels=True or different values such as [0, 128, 255], got {labels!r}")
     others = found[~np.isin(found, values)]
     if len(others):
-        listed = ", ".join(f"{value:g}" for value in values)
+        listed = quote(values.tolist())[1:-1]
         raise ValueError(f"expected nothing but the labels {listed} in {name}, got also {others[0]:g}")
     return values
-
-
-def _read_grey(path: Path) -> np.ndarray:
-    """The grey values of an image file, (height, width), in float64."""
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}")
-    array = _read_array(path) if path.suffix == ".npy" else _read_picture(path)
-    if array.ndim != 2 or not array.size or array.dtype.kind not in "buif" or not np.isfinite(array).all():
-        raise ValueError(f"expected a finite array (height, width) in {path.name}, got {array.dtype} {array.shape}")
-    return array.astype(np.float64)
-
-
-def _read_array(path: Path) -> np.ndarray:
-    try:
-        return np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise ValueError(f"{path.name} is no array of numbers that can be read") from error
-
-
-def _read_picture(path: Path) -> np.ndarray:
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            frames, mode = getattr(image, "n_frames", 1), image.mode
-            if frames == 1 and (mode in ("1", "L", "F") or mode.startswith("I")):
-                return np.asarray(image)
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path.name} is no image that can be read; use .png, .tif or .npy") from error
-    if frames > 1:
-        raise ValueError(f"expected one picture in {path.name}, got {frames} frames; save the one you want by itself")
-    if mode in ("LA", "La"):
-        raise ValueError(f"expected a grey image in {path.name}, got transparency (mode {mode}); save it without alpha")
-    raise ValueError(
-        f"expected a grey image in {path.name}, got colour mode {mode}; save one channel as grey, for example with "
-        'PIL.Image.open(...).convert("L").save(...)'
-    )

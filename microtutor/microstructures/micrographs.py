@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from microtutor.microstructures.grey import read_colours
 from microtutor.microstructures.rock import RockCrops, RockSample, load_rock, load_volume
 from microtutor.microstructures.sources import DATASETS, DataSet, available, cache_folder, fetch, files
 
@@ -93,7 +94,7 @@ def load_superalloy(image: str | int | os.PathLike = 0, *, phases: int = 3) -> T
         path = Path(image)
     else:
         path = fetch(f"superalloy/{_superalloy_name(image, SUPERALLOY)}_mask.tif")
-    red, green, blue = _read_colours(path)
+    red, green, blue = read_colours(path)
     secondary = (red == 0) & (green == 0) & (blue == 255)  # the expert's colours; the matrix is left grey
     tertiary = (red == 255) & (green == 0) & (blue == 0)
     return one_hot(secondary + (2 if phases == 3 else 1) * tertiary, phases)
@@ -116,7 +117,7 @@ def load_superalloy_grey(image: str | int = 0) -> Tensor:
     Source: as `load_superalloy`.
     """
     path = fetch(f"superalloy/{_superalloy_name(image, SUPERALLOY_GREY)}.tif")
-    red, _, _ = _read_colours(path)  # all three channels are equal
+    red, _, _ = read_colours(path)  # all three channels are equal
     return torch.from_numpy(red.astype(np.float32))
 
 
@@ -149,18 +150,3 @@ def _superalloy_name(image: str | int, names: tuple[str, ...]) -> str:
     if isinstance(image, int) and 0 <= image < len(names):
         return names[image]
     raise ValueError(f"expected one of {', '.join(names)} or its number, got {image!r}")
-
-
-def _read_colours(path: Path) -> np.ndarray:
-    """Red, green and blue of a colour image, (3, height, width)."""
-    from PIL import Image
-
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}")
-    try:
-        with Image.open(path) as image:
-            if image.mode not in ("RGB", "RGBA"):
-                raise ValueError(f"expected red, green and blue in {path.name}, got mode {image.mode}")
-            return np.moveaxis(np.asarray(image)[..., :3], -1, 0)
-    except OSError as error:
-        raise ValueError(f"{path.name} is no image that can be read") from error

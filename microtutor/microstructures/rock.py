@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import os
-import zipfile
-import zlib
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from microtutor.checks import check_count, describe
-from microtutor.microstructures.images import grey_level
+from microtutor.checks import check_bool, check_count, check_number, describe
+from microtutor.microstructures.grey import check_path, read_stack
+from microtutor.microstructures.images import ask_about_labels, grey_level
 from microtutor.microstructures.samples import SPLITS, Images, Sample, stream
 from microtutor.microstructures.sources import fetch
 
@@ -62,10 +58,17 @@ def load_volume(path: str | os.PathLike, *, threshold: float | None = None, dark
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: no volume of grey values, or of only one.
+        TypeError: an argument is of another type.
+        ValueError: no volume of grey values; or one of only one value, of few that may be labels, of several channels
+            or times; or a threshold outside its grey values.
     """
-    grey = _read_volume(Path(path))
-    bright = torch.from_numpy(grey > grey_level(grey, threshold, Path(path).name))
+    check_bool(dark, name="dark")
+    if threshold is not None:
+        check_number(threshold, name="threshold")
+    name, grey = check_path(path).name, read_stack(path)
+    if threshold is None:
+        ask_about_labels(grey, name, "(labels == ...) for one phase, saved by itself, or ")
+    bright = torch.from_numpy(grey > grey_level(grey, threshold, name))
     return ~bright if dark else bright
 
 
@@ -217,53 +220,3 @@ def _turned(image: Tensor, turn: int) -> Tensor:
 @lru_cache(maxsize=2)
 def _named_rock(name: str) -> Tensor:
     return load_rock(name)
-
-
-def _read_volume(path: Path) -> np.ndarray:
-    """Grey values of a file, (depth, height, width)."""
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}")
-    name, content = path.name, path.read_bytes()
-    if path.suffix == ".zip":
-        name, content = _unpacked(path)
-    grey = _read_array(content, name) if name.endswith(".npy") else _read_frames(content, name)
-    if grey.ndim != 3 or not grey.size or grey.dtype.kind not in "buif":
-        raise ValueError(f"expected grey values (depth, height, width) in {name}, got {grey.dtype} {grey.shape}")
-    if not np.isfinite(grey).all():
-        raise ValueError(f"expected finite grey values in {name}, got NaN or infinity; replace them first")
-    return grey
-
-
-def _unpacked(path: Path) -> tuple[str, bytes]:
-    """Name and content of the one volume in an archive."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [n for n in archive.namelist() if Path(n).suffix in (".tif", ".tiff", ".npy")]
-            if len(names) == 1:
-                return names[0], archive.read(names[0])
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise ValueError(f"{path.name} is no archive that can be read ({error}); fetch it again") from error
-    raise ValueError(f"expected one .tif or .npy in {path.name}, got {len(names)}")
-
-
-def _read_array(content: bytes, name: str) -> np.ndarray:
-    if not content.startswith(np.lib.format.MAGIC_PREFIX):  # np.load would take it for a pickle or an archive
-        raise ValueError(f"{name} is no array that can be read; save it with numpy.save")
-    try:
-        return np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError, SyntaxError) as error:
-        raise ValueError(f"{name} is no array that can be read ({error}); save it with numpy.save") from error
-
-
-def _read_frames(content: bytes, name: str) -> np.ndarray:
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            frames = []
-            for number in range(getattr(image, "n_frames", 1)):
-                image.seek(number)
-                frames.append(np.asarray(image))
-            return np.stack(frames)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"{name} is no stack of grey images that can be read") from error

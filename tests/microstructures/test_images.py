@@ -57,7 +57,7 @@ def test_otsu_between_two_humps():
         ([], ValueError, "expected at least one grey value, all of them finite, got a list"),
         ([1.0, np.nan], ValueError, "all of them finite"),
         (np.full((2, 2), 7), ValueError, "at least two grey values, got only 7: Otsu's threshold is undefined"),
-        (["dark"], TypeError, "expected grey values as real numbers, got a list"),
+        (["dark"], TypeError, "expected the grey values as an array of real numbers, got a list"),
     ],
 )
 def test_otsu_of_no_grey_values(values, error, message):
@@ -107,7 +107,8 @@ def test_load_labels(tmp_path, suffix):
     more = load_phases(path, labels=range(256))
     assert more.shape == (256, 2, 3)
     assert torch.equal(more[[0, 128, 255]], found)
-    assert torch.equal(load_phases(path, labels=False), load_phases(path))
+    bright = torch.tensor([[0.0, 1, 1], [1, 1, 0]])
+    assert torch.equal(load_phases(path, labels=False), torch.stack([1 - bright, bright]))
 
 
 def test_load_one_label(tmp_path):
@@ -130,10 +131,16 @@ def test_load_written_lines(tmp_path):
         (np.array([[1, 5]]), {"threshold": 5}, r"expected a threshold in \[1, 5\), the grey values of a.npy, got 5"),
         (np.array([[1, 5]]), {"threshold": 0.5}, r"expected a threshold in \[1, 5\), .* got 0.5"),
         (np.array([[1, 5]]), {"threshold": np.nan}, "got nan"),
-        (np.zeros((2, 2, 3)), {}, r"expected a finite array \(height, width\) in a.npy, got float64 \(2, 2, 3\)"),
-        (np.array([[0, np.nan]]), {}, "expected a finite array"),
-        (np.zeros((0, 3)), {}, r"expected a finite array .* got float64 \(0, 3\)"),
-        (np.array([[1j, 2]]), {}, r"expected a finite array .* got complex128 \(1, 2\)"),
+        (np.array([[1, 5]]), {"threshold": "2"}, r"expected threshold as a finite number, got '2' \(str\)"),
+        (np.array([[1, 5]]), {"dark": 1}, r"expected dark to be True or False, got 1 \(int\)"),
+        (
+            np.zeros((2, 2, 3)),
+            {},
+            r"expected grey values \(height, width\) in a.npy, got float64 \(2, 2, 3\); load_volume reads a volume",
+        ),
+        (np.array([[0, np.nan]]), {}, "expected finite grey values in a.npy, got NaN or infinity in 1 of 2 .* mask="),
+        (np.zeros((0, 3)), {}, r"expected grey values .* got float64 \(0, 3\)"),
+        (np.array([[1j, 2]]), {}, r"expected grey values .* got complex128 \(1, 2\)"),
         (np.array([[1, 5]]), {"labels": True, "threshold": 2}, "expected either labels or a threshold"),
         (np.array([[1, 5]]), {"labels": True, "dark": True}, "expected either labels or a threshold"),
         (np.array([[1, 5, 3]]), {"labels": [1, 5]}, "nothing but the labels 1, 5 in a.npy, got also 3"),
@@ -146,19 +153,67 @@ def test_load_written_lines(tmp_path):
 )
 def test_arrays_that_are_no_image(tmp_path, array, options, message):
     np.save(tmp_path / "a.npy", array)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         load_phases(tmp_path / "a.npy", **options)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".npy"])
+@pytest.mark.parametrize(
+    "values", [[0, 1, 2], [1, 2, 3], [0, 128, 255], [0, 64, 128, 192], list(range(20)), [7, 9, 40]]
+)
+def test_a_map_of_labels_is_asked_about(tmp_path, suffix, values):
+    path = save(np.tile(np.array(values, np.uint8), (4, 1)), tmp_path / f"map{suffix}")
+    ask = (
+        rf"two phases in map{suffix}, got {len(values)} whole numbers from {values[0]} to {values[-1]}, which may be "
+        r"labels of phases: take load_phases\(..., labels=True\) for one channel each, or a threshold, such as thres"
+    )
+    for load in (load_phase, load_phases):
+        with pytest.raises(ValueError, match=ask):
+            load(path)
+    assert len(load_phases(path, labels=True)) == len(values)
+    level = otsu_threshold(values)
+    wanted = torch.tensor(values).expand(4, -1) > level
+    assert torch.equal(load_phase(path, threshold=level), wanted.float())
+    assert torch.equal(load_phases(path, labels=False)[1], wanted.float())
+
+
+@pytest.mark.parametrize(
+    "grey",
+    [
+        np.repeat([[0.0, 0.5, 1.0]], 4, 0),  # no whole numbers
+        np.arange(24).reshape(4, 6),  # each value once
+        np.tile(np.arange(50, 80), (4, 1)),  # many that count from elsewhere
+        np.tile(np.arange(65), (4, 1)),
+        np.repeat([[3, 200]], 4, 0),
+    ],
+)
+def test_grey_values_are_not_asked_about(tmp_path, grey):
+    np.save(tmp_path / "a.npy", grey)
+    assert torch.equal(load_phase(tmp_path / "a.npy"), torch.from_numpy(grey > otsu_threshold(grey)).float())
+
+
+def test_otsu_leaves_out_what_a_mask_hides():
+    values, hidden = np.array([0, 1, 8, 9, 1000]), np.array([False] * 4 + [True])
+    assert otsu_threshold(np.ma.array(values, mask=hidden)) == otsu_threshold(values[~hidden]) == 1
 
 
 def test_files_that_are_no_image(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no file .*missing.png"):
         load_phase(tmp_path / "missing.png")
+    with pytest.raises(FileNotFoundError, match=r"no file .*; it is a folder"):
+        load_phase(tmp_path)
+    for path in (3, None, b"a.png", [tmp_path]):
+        with pytest.raises(TypeError, match="expected the name of a file, got"):
+            load_phase(path)
     for content in (b"", b"text"):
         (tmp_path / "text.png").write_bytes(content)
-        with pytest.raises(ValueError, match=r"text.png is no image that can be read; use .png, .tif or .npy"):
+        with pytest.raises(ValueError, match=r"text.png is no image that can be read: .* save it as .tif or .npy$"):
             load_phase(tmp_path / "text.png")
+        (tmp_path / "text.TIF").write_bytes(content)
+        with pytest.raises(ValueError, match=r"text.TIF is no image that can be read: .* save it as .png or .npy$"):
+            load_phase(tmp_path / "text.TIF")
         (tmp_path / "text.npy").write_bytes(content)
-        with pytest.raises(ValueError, match=r"text.npy is no array of numbers that can be read"):
+        with pytest.raises(ValueError, match=r"text.npy is no array that can be read; save it with numpy.save"):
             load_phase(tmp_path / "text.npy")
     save(np.random.default_rng(0).integers(256, size=(64, 64), dtype=np.uint8), tmp_path / "half.png")
     whole = (tmp_path / "half.png").read_bytes()
@@ -172,8 +227,7 @@ def test_files_that_are_no_image(tmp_path):
     [
         ("RGB", "expected a grey image in a.tif, got colour mode RGB; save one channel"),
         ("RGBA", "got colour mode RGBA"),
-        ("CMYK", "got colour mode CMYK"),
-        ("P", "got colour mode P"),
+        ("CMYK", r"got colour mode CMYK; save one channel as grey, .*getchannel\(0\)"),
         ("LA", r"got transparency \(mode LA\); save it without alpha"),
     ],
 )
@@ -187,5 +241,6 @@ def test_pictures_that_are_not_grey(tmp_path, mode, message):
 def test_pictures_of_several_frames(tmp_path, suffix):
     first, second = Image.new("L", (4, 4), 0), Image.new("L", (4, 4), 255)
     first.save(tmp_path / f"a{suffix}", save_all=True, append_images=[second])
-    with pytest.raises(ValueError, match=f"expected one picture in a{suffix}, got 2 frames; save the one you want"):
+    wanted = f"expected one picture in a{suffix}, got 2 frames; save the one you want by itself, or .* with load_volume"
+    with pytest.raises(ValueError, match=wanted):
         load_phase(tmp_path / f"a{suffix}")

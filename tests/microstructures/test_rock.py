@@ -143,7 +143,7 @@ def test_crops_that_do_not_fit():
 
 
 # --- volumes from files -----------------------------------------------------------------------------------------------
-GREY = np.random.default_rng(0).choice(np.array([10, 20, 200], np.uint8), (3, 4, 5))
+GREY = np.random.default_rng(0).choice(np.array([*range(10, 30), *range(200, 210)], np.uint8), (3, 4, 5))
 
 
 def write(path, array=GREY):
@@ -158,7 +158,7 @@ def write(path, array=GREY):
 @pytest.mark.parametrize("suffix", [".tif", ".npy"])
 def test_volumes_of_files(tmp_path, suffix):
     path = write(tmp_path / f"volume{suffix}")
-    bright = torch.from_numpy(GREY == 200)
+    bright = torch.from_numpy(GREY >= 200)
     assert torch.equal(load_volume(path), bright)
     assert torch.equal(load_volume(path, dark=True), ~bright)
     assert torch.equal(load_volume(path, threshold=10), torch.from_numpy(GREY > 10))
@@ -172,16 +172,16 @@ def test_files_that_are_no_volume(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no file .*missing.tif"):
         load_volume(tmp_path / "missing.tif")
     (tmp_path / "text.tif").write_text("text", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"text.tif is no stack of grey images that can be read"):
+    with pytest.raises(ValueError, match=r"text.tif is no image that can be read: .* save it as .png or .npy"):
         load_volume(tmp_path / "text.tif")
     with pytest.raises(
-        ValueError, match=r"expected grey values \(depth, height, width\) in flat.npy, got uint8 \(4, 5\)"
+        ValueError, match=r"\(depth, height, width\) in flat.npy, got uint8 \(4, 5\); load_phases reads one picture"
     ):
         load_volume(write(tmp_path / "flat.npy", GREY[0]))
     with pytest.raises(ValueError, match=r"expected at least two grey values in grey.npy, got only 10"):
         load_volume(write(tmp_path / "grey.npy", np.full((2, 2, 2), 10)))
-    with pytest.raises(ValueError, match=r"expected a threshold in \[10, 200\), .* got 200"):
-        load_volume(write(tmp_path / "volume.npy"), threshold=200)
+    with pytest.raises(ValueError, match=r"expected a threshold in \[10, 209\), .* got 209"):
+        load_volume(write(tmp_path / "volume.npy"), threshold=209)
     with zipfile.ZipFile(tmp_path / "empty.zip", "w"):
         pass
     with pytest.raises(ValueError, match=r"expected one .tif or .npy in empty.zip, got 0"):
