@@ -5,7 +5,6 @@ import os
 import sysconfig
 from pathlib import Path
 
-import outline
 import pytest
 from typer.testing import CliRunner
 
@@ -40,10 +39,6 @@ def run(*arguments: object):
 
 def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-def test_chapters_are_those_of_the_book_in_its_order():
-    assert list(CHAPTERS) == [path.stem for path in outline.chapters()]
 
 
 def test_the_package_holds_a_notebook_of_every_chapter(tmp_path):

@@ -4,7 +4,9 @@ import re
 
 import pytest
 import yaml
-from outline import ROOT, wheel_address
+from outline import ROOT, chapters, wheel_address
+
+from microtutor.course import CHAPTERS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TROUBLESHOOTING = (ROOT / "book" / "troubleshooting.md").read_text(encoding="utf-8")
@@ -20,6 +22,10 @@ def commands(text, language, containing):
 
 def steps(job):
     return [step["run"] for step in WORKFLOW["jobs"][job]["steps"] if "run" in step]
+
+
+def test_the_command_knows_the_chapters_of_the_book_in_its_order():
+    assert list(CHAPTERS) == [path.stem for path in chapters()]
 
 
 @pytest.mark.parametrize(("job", "language"), [("windows", "powershell"), ("macos", "sh")])
