@@ -25,7 +25,7 @@ export IPYTHONDIR := $(CURDIR)/$(VENV)/ipython
 export GOMP_SPINCOUNT ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-package test-chapters test-oldest rehearse book check-pages lint execute colab serve clean adopt release
+.PHONY: help test test-package test-chapters test-oldest rehearse book check-pages lint execute colab serve classroom clean adopt release
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -114,6 +114,9 @@ serve: $(READY) ## show the built book at http://localhost:8000 (PORT=... for an
 	@[ -e _build/html/index.html ] || { echo "There is no built book yet: run make book first." >&2; exit 1; }
 	@echo "Serving the book at http://localhost:$(PORT) until you press Ctrl-C ..."
 	@$(RUN) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+
+classroom: $(READY) ## pack site, notebooks, package and data for a room without internet (after make book)
+	@$(RUN) tools/classroom.py
 
 clean: ## remove what was built (no environment, not your runs)
 	@rm -rf _build build .pytest_cache .ruff_cache .hypothesis .benchmarks *.egg-info

@@ -66,8 +66,15 @@ def build_wheel(folder: Path) -> Path:
 
 
 def notebooks() -> Files:
-    """The notebooks of the Colab edition, numbered as in the book."""
-    return {f"notebooks/{file_name(chapter)}": ROOT / "colab" / f"{chapter}.ipynb" for chapter in CHAPTERS}
+    """The notebooks of the Colab edition, numbered as in the book, without the badge at their top."""
+    files: Files = {}
+    for chapter in CHAPTERS:
+        notebook = json.loads((ROOT / "colab" / f"{chapter}.ipynb").read_text(encoding="utf-8"))
+        first = notebook["cells"][0]
+        # The badge is a picture from the web, and opens Colab: in the room neither can be had.
+        first["source"] = "".join(first["source"]).split("\n\n", 1)[1]
+        files[f"notebooks/{file_name(chapter)}"] = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+    return files
 
 
 def weights(wheel: Path) -> Files:

@@ -86,7 +86,12 @@ def test_site_and_notebooks_are_whole(packed, site):
     inside = [name for name in packed if name.startswith(f"{TOP}/notebooks/")]
     assert [name.split("/")[-1] for name in inside] == [f"{i + 1:02d}_{path.name}" for i, path in enumerate(chapters())]
     for name, path in zip(inside, chapters()):
-        assert packed[name] == (ROOT / "colab" / path.name).read_bytes()
+        top, *cells = json.loads(packed[name])["cells"]
+        theirs, *rest = json.loads((ROOT / "colab" / path.name).read_text(encoding="utf-8"))["cells"]
+        assert cells == rest
+        assert "".join(theirs["source"]).endswith(top["source"])
+        assert top["source"].startswith("Chapter ")
+        assert b"![" not in packed[name].split(b'"cell_type": "code"')[0]  # no picture from the web at its top
 
 
 def test_models_are_in_the_wheel_or_beside_it_where_the_package_looks(packed):
