@@ -13,6 +13,7 @@ import ast
 import copy
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
@@ -64,13 +65,13 @@ class Edition:
         if text.strip():
             self.add(nbformat.v4.new_markdown_cell(text.strip("\n")), suffix)
 
-    def read(self, cell: NotebookNode, index: int) -> None:
-        """Add what a cell of the chapter becomes."""
+    def read(self, cell: NotebookNode, index: int, rest: Sequence[str] = ()) -> None:
+        """Add what a cell of the chapter becomes; rest is the code of the cells after it."""
         self.source_id, self.writer = cell.id, Writer(self.book, self.page, f"cell {index} ({cell.id})")
         if cell.cell_type == "markdown":
             self.read_markdown(cell.source)
         elif cell.cell_type == "code":
-            self.read_code(cell)
+            self.read_code(cell, rest)
         else:
             raise self.writer.fail(f"a cell of type {cell.cell_type!r}", "has no place in a chapter")
 
@@ -106,14 +107,14 @@ class Edition:
         self.add_markdown(self.heading + text)
         self.heading = ""
 
-    def read_code(self, cell: NotebookNode) -> None:
+    def read_code(self, cell: NotebookNode, rest: Sequence[str]) -> None:
         figure = cell.metadata.get("mystnb", {}).get("figure", {})
         new = nbformat.v4.new_code_cell(cell.source)
         new.metadata.update({"tags": tags} if (tags := [t for t in tags_of(cell) if t in KEPT_TAGS]) else {})
         if self.solution:
             self.parts += 1
             new.source = self.closed(cell.source)
-        elif "hide-input" in tags_of(cell):
+        elif "hide-input" in tags_of(cell) or (figure and only_draws(cell.source, rest)):
             new.source = f"# @title {self.title(cell, figure)}\n{cell.source}"
         if new.source != cell.source:
             new.metadata.update({"cellView": "form", "jupyter": {"source_hidden": True}})
@@ -179,6 +180,22 @@ def tags_of(cell: NotebookNode) -> list[str]:
     return cell.metadata.get("tags", [])
 
 
+def only_draws(code: str, rest: Sequence[str]) -> bool:
+    """Whether code draws, and makes nothing that the code of the cells after it uses."""
+    tree = ast.parse(code)
+    made = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    teaches = any(isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom) for node in tree.body)
+    return "plt." in code and not teaches and not any(made & needed(later) for later in rest)
+
+
+def needed(code: str) -> set[str]:
+    """Names that code reads, and does not itself make."""
+    plain_python = re.sub(r"^(\s*)[%!].*", r"\1pass", code, flags=re.MULTILINE)
+    names = [node for node in ast.walk(ast.parse(plain_python)) if isinstance(node, ast.Name)]
+    made = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    return {node.id for node in names} - made
+
+
 def plain(text: str) -> str:
     """A sentence without marks of Markdown and LaTeX, for a title."""
     return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text).translate(str.maketrans("", "", "$*`\\{}"))
@@ -219,7 +236,7 @@ def edition(path: Path, book: Book) -> NotebookNode:
     source = nbformat.read(path, as_version=4)
     made = Edition(path.stem, book)
     for index, cell in enumerate(source.cells):
-        made.read(cell, index)
+        made.read(cell, index, [later.source for later in source.cells[index + 1 :] if later.cell_type == "code"])
     if made.solution:
         raise made.writer.fail(f"the solution to exercise {made.solution}", "is not ended")
     metadata = {

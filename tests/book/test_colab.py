@@ -13,7 +13,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from outline import ROOT, address, chapters, colab_address, tag
 from plain_markdown import Book, Label, NotKnown, Writer, labels_in_text, numbers
 
-from colab import BOX, FOLDER, Edition, edition, opened, stale, whole_edition
+from colab import BOX, FOLDER, Edition, edition, only_draws, opened, stale, whole_edition
 
 RAW = (r":::", r"\{[a-z][\w:]*\}`", r"(?m)^\([\w-]+\)=", r"\$\$[ ]*\([\w-]+\)[ ]*$", r"\{\{", r"\\label\{")
 RELATIVE_LINK = re.compile(r"\]\((?!https://)[^)]*\)|(?:src|href)=[\"'](?!https://)")
@@ -390,3 +390,12 @@ def test_the_command_says_what_is_stale(capsys, monkeypatch, tmp_path):
     assert main([]) == 0
     assert {path.stem for path in tmp_path.glob("*.ipynb")} == {path.stem for path in chapters()}
     assert (ROOT / "colab" / "vae.ipynb").read_bytes() == (tmp_path / "vae.ipynb").read_bytes()
+
+
+def test_a_cell_that_only_draws_is_told_from_one_that_others_need():
+    draws = "figure, ax = plt.subplots()\nax.plot(x)\nplt.show()"
+    assert only_draws(draws, ["print(x)", "figure, ax = plt.subplots()"])
+    assert not only_draws(draws, ["ax.plot(2)"])  # a later cell goes on in the figure
+    assert not only_draws(f"y = 2 * x\n{draws}", ["%time print(y)", "print(y)"])
+    assert not only_draws(f"def double(x):\n    return 2 * x\n\n\n{draws}", [])
+    assert not only_draws("print(x)", [])
