@@ -21,11 +21,12 @@ from microtutor.evaluation.rock import (
     readings,
 )
 from microtutor.losses import StatisticsLoss
-from microtutor.microstructures import RockCrops, seeded_generator
+from microtutor.microstructures import RockCrops
 from microtutor.models import VAE
 from microtutor.models.vae import evaluation_mode
 from microtutor.reconstruction.flips import brightest
 from microtutor.statistics import autocorrelation
+from microtutor.streams import named_generator
 
 TRAINING_CROPS = 2000
 COMPONENTS = (9, 32)
@@ -111,7 +112,7 @@ def prior_samples(vae: VAE, n: int, *, seed: int = 0) -> Tensor:
     >>> prior_samples(VAE(latent_dim=2, size=32, channels=8), 3).shape
     torch.Size([3, 1, 32, 32])
     """
-    drawn = torch.randn(n, vae.latent_dim + vae.noise_dim, generator=seeded_generator(seed, 1))
+    drawn = torch.randn(n, vae.latent_dim + vae.noise_dim, generator=named_generator("prior", seed))
     latents, noise = drawn.to(next(vae.parameters())).split([vae.latent_dim, vae.noise_dim], 1)
     with evaluation_mode(vae):
         return torch.cat([vae.decode(z, e).cpu() for z, e in zip(latents.split(64), noise.split(64))])

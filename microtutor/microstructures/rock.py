@@ -9,7 +9,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from microtutor.checks import check_bool, check_count, check_number, describe
+from microtutor.checks import check_bool, check_choice, check_count, check_number, describe
 from microtutor.microstructures.grey import check_path, read_stack
 from microtutor.microstructures.images import ask_about_labels, grey_level
 from microtutor.microstructures.samples import SPLITS, Images, Sample, stream
@@ -149,8 +149,7 @@ class RockCrops(Images[RockSample]):
         [((0, 1, 2), ((12, 88), (12, 88), (12, 88)))]
         """
         sides = self.volume.shape
-        if split not in ROCK_SPLITS:
-            raise ValueError(f"expected split to be one of {', '.join(ROCK_SPLITS)}, got {split!r}")
+        check_choice(split, ROCK_SPLITS, name="split")
         if split == "all":
             return [((0, 1, 2), _box((0, n) for n in sides))]
         thick = [8 * n // 100 for n in sides]

@@ -6,39 +6,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Generic, Self, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from microtutor.checks import check_count
+from microtutor.checks import check_choice, check_count
+from microtutor.streams import named_generator, seeded_generator
+
+__all__ = ["SPLITS", "Images", "Sample", "seeded_generator", "stream"]
 
 SPLITS = ("train", "validation", "test")
-
-
-def seeded_generator(*seed: int) -> torch.Generator:
-    """A CPU random generator that depends on the numbers given (but for zeros at their end), and on nothing else.
-
-    Raises:
-        ValueError: a number below 0 or of 2**32 and more, which would stand for the stream of two other numbers.
-
-    >>> a, b = seeded_generator(0, 1), seeded_generator(0, 1)
-    >>> bool(torch.rand((), generator=a) == torch.rand((), generator=b))
-    True
-    """
-    if not all(0 <= number < 2**32 for number in seed):
-        raise ValueError(f"expected seeds of at least 0 and below 2**32 = {2**32}, got {max(seed, key=abs)}")
-    state = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(state >> np.uint64(1)))
 
 
 def stream(n: int, seed: int, split: str, index: int, *, splits: Sequence[str] = SPLITS) -> torch.Generator:
     """The random generator for n images of a split, once all four are found to be sensible."""
     check_count(n, name="the number of images")
-    if split not in splits:
-        raise ValueError(f"expected split to be one of {', '.join(splits)}, got {split!r}")
+    check_choice(split, splits, name="split")
     check_count(seed, name="seed", minimum=0)
     check_count(index, name="index", minimum=0)
-    return seeded_generator(seed, splits.index(split), index)
+    return named_generator(f"{split} images", seed, index)
 
 
 @dataclass(frozen=True)

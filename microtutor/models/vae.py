@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from microtutor.checks import check_count, check_phase, describe
 from microtutor.files import replacing, write_json
-from microtutor.microstructures import seeded_generator
 from microtutor.microstructures.sources import fetch_from
 from microtutor.models.networks import (
     DECODERS,
@@ -32,6 +31,7 @@ from microtutor.models.networks import (
     patch_side,
 )
 from microtutor.statistics import canonical_form
+from microtutor.streams import named_generator
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 LOG_VARIANCE_RANGE = (-12.0, 6.0)  # far from the training data an unbounded log-variance overflows in exp
@@ -216,7 +216,7 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         return self._decode_means(images, self._draw_noise(n, seed), max(1, batch_size // n))
 
     def _draw_noise(self, n: int, seed: int) -> Tensor:
-        return torch.randn(n, self.noise_dim, generator=seeded_generator(seed))
+        return torch.randn(n, self.noise_dim, generator=named_generator("decoder noise", seed))
 
     def _decode_means(self, images: Tensor, noise: Tensor, batch_size: int) -> Tensor:
         """Decode the latent mean of each image with each row of noise: (batch, rows, 1, size, size)."""

@@ -193,7 +193,7 @@ class TestSample:
     def test_bad_samples(self, texture):
         with pytest.raises(ValueError, match="expected the number of images of at least 1, got 0"):
             texture.sample(0)
-        with pytest.raises(ValueError, match="expected split to be one of train, validation, test, got 'all'"):
+        with pytest.raises(ValueError, match="expected split to be 'train', 'validation' or 'test', got 'all'"):
             texture.sample(1, split="all")
 
 

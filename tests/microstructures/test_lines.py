@@ -222,7 +222,7 @@ def test_bad_sets(options, error, message):
         ("5", {}, TypeError, "expected the number of images as a whole number, got '5'"),
         (5, {"seed": -1}, ValueError, "expected seed of at least 0, got -1"),
         (5, {"seed": 0.5}, TypeError, "expected seed as a whole number, got 0.5"),
-        (5, {"split": "exam"}, ValueError, "expected split to be one of train, validation, test, got 'exam'"),
+        (5, {"split": "exam"}, ValueError, "expected split to be 'train', 'validation' or 'test', got 'exam'"),
         (5, {"index": -1}, ValueError, "expected index of at least 0, got -1"),
     ],
 )

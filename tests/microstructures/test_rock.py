@@ -138,7 +138,7 @@ def test_crops_that_do_not_fit():
     assert len(crops.sample(3, split="test")) == 3
     with pytest.raises(ValueError, match="expected size small enough for the train block 38 x 50 x 57, got 40"):
         crops.sample(3, split="train")
-    with pytest.raises(ValueError, match="expected split to be one of train, validation, test, all, got 'exam'"):
+    with pytest.raises(ValueError, match="expected split to be 'train', 'validation', 'test' or 'all', got 'exam'"):
         crops.sample(3, split="exam")
 
 
