@@ -7,13 +7,14 @@ there.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from microtutor.checks import check_count, check_phase
+from microtutor.checks import check_bool, check_choice, check_count, check_phase, check_spacing, quote
 from microtutor.statistics.products import Boundary, boundary_of_each_axis, checked_mask, full_precision, spatial_axes
 
 
@@ -39,7 +40,7 @@ def lineal_path(
             each spatial axis.
         mask: confidence in each pixel, in [0, 1], shape (H, W) or that of m; segments count by the product of theirs.
         ndim: number of spatial axes.
-        max_shift: greatest r; one less than the side unless told.
+        max_shift: greatest r, in pixels along the axis, however large these are; one less than the side unless told.
 
     Returns:
         Shape (..., max_shift + 1), dimensionless, in [0, 1]. NaN where no segment has any confidence.
@@ -97,7 +98,8 @@ def chord_length_distribution(
         counts: return how many chords there are of each length instead of their shares, to add up over images.
 
     Returns:
-        Shape (..., n + 1) for a side of n pixels; entry l belongs to chords of l pixels, entry 0 is 0. Shares sum to 1;
+        Shape (..., n + 1) for a side of n pixels; entry l belongs to chords of l pixels, however large these are along
+        the axis; entry 0 is 0. Shares sum to 1;
         they are NaN if there is no chord.
 
     Raises:
@@ -106,8 +108,8 @@ def chord_length_distribution(
     >>> chord_length_distribution(torch.tensor([[1., 1., 0., 1., 0.]]))
     tensor([0.0000, 0.5000, 0.5000, 0.0000, 0.0000, 0.0000])
     """
-    if cut not in ("drop", "keep"):
-        raise ValueError(f"expected cut to be 'drop' or 'keep', got {cut!r}")
+    check_choice(cut, ("drop", "keep"), name="cut")
+    check_bool(counts, name="counts")
     m, weight, boundaries = _prepared(m.detach() if isinstance(m, Tensor) else m, mask, boundary, ndim)
     _check_axis(axis, ndim)
     if not ((m == 0) | (m == 1)).all():
@@ -132,6 +134,7 @@ def variation(
     boundary: Boundary | Sequence[Boundary] = "periodic",
     mask: Tensor | None = None,
     ndim: int = 2,
+    spacing: float | Sequence[float] = 1.0,
 ) -> Tensor:
     """Total variation: the mean absolute difference of neighbouring pixels, summed over the axes.
 
@@ -144,10 +147,11 @@ def variation(
         boundary: "periodic" takes the first and the last pixel for neighbours, "open" does not; or one for each axis.
         mask: confidence in each pixel, in [0, 1], shape (H, W) or that of m; neighbours count by the product of theirs.
         ndim: number of spatial axes.
+        spacing: size of a pixel, or one for each axis, in a unit of your own.
 
     Returns:
-        In 1/px, shape m.shape[:-ndim]. NaN where a mask leaves no neighbours along an axis. An open axis of one pixel
-        has none and adds nothing.
+        In one over the unit of spacing, 1/px unless told, shape m.shape[:-ndim]. NaN where a mask leaves no neighbours
+        along an axis. An open axis of one pixel has none and adds nothing.
 
     Raises:
         TypeError, ValueError: as `autocorrelation`; axis is not a spatial one.
@@ -157,6 +161,7 @@ def variation(
     (tensor(0.4000), tensor(0.2500))
     """
     m, weight, boundaries = _prepared(m, mask, boundary, ndim)
+    size = check_spacing(spacing, ndim)
     chosen = spatial_axes(ndim) if axis is None else (_check_axis(axis, ndim),)
     total = m.new_zeros(m.shape[:-ndim])
     for one in chosen:
@@ -165,7 +170,8 @@ def variation(
             here, there = _neighbours(m, one, wrapped)
             weights = None if weight is None else torch.mul(*_neighbours(weight, one, wrapped))
             differences = (there - here).abs()
-            total = total + _mean(differences if weights is None else differences * weights, weights, ndim)
+            mean = _mean(differences if weights is None else differences * weights, weights, ndim)
+            total = total + mean / size[one]
     return total.to(m.dtype)
 
 
@@ -181,8 +187,8 @@ def _prepared(
 
 
 def _check_axis(axis: int, ndim: int) -> int:
-    if axis not in spatial_axes(ndim):
-        raise ValueError(f"expected axis as one of {spatial_axes(ndim)}, counted from the end, got {axis!r}")
+    if not isinstance(axis, Integral) or axis not in spatial_axes(ndim):
+        raise ValueError(f"expected axis as one of {spatial_axes(ndim)}, counted from the end, got {quote(axis)}")
     return axis
 
 

@@ -109,7 +109,7 @@ def _all_products(a: Tensor, b: Tensor, lengths: tuple[int, ...], reach: Reach, 
     level = take_level(product.div_(scale)).real
     f = irfftn(product, s=lengths, dim=axes, norm="forward").add_(level)
     for axis, shifts in zip(axes, reach, strict=True):
-        f = _keep(f, axis, shifts)
+        f = keep_shifts(f, axis, shifts)
     out.copy_(f)
 
 
@@ -146,7 +146,7 @@ def both_halves(half: Tensor, level: Tensor, lengths: tuple[int, ...], reach: Re
         below = irfft(below, n=lengths[-1], norm="forward").add_(level.view(-1, *[1] * (below.ndim - 1)))
         above = below.flip(axes).roll((1,) * len(axes), axes)
         for axis, shifts in zip(axes, reach[1:], strict=True):
-            above, below = _keep(above, axis, shifts), _keep(below, axis, shifts)
+            above, below = keep_shifts(above, axis, shifts), keep_shifts(below, axis, shifts)
         begin, end = max(part.start, 1), min(part.stop, high + 1)  # 0 is above alone; -low may be below alone
         out[:, part.start : end] = above[:, : end - part.start]
         out[:, out.shape[1] + 1 - part.stop : out.shape[1] + 1 - begin] = below[:, begin - part.start :].flip(1)
@@ -170,7 +170,7 @@ def parts_for_cache(count: int, size: int, like: Tensor) -> Iterator[slice]:
     return (slice(i, min(i + step, count)) for i in range(0, count, step))
 
 
-def _keep(f: Tensor, axis: int, shifts: tuple[int, int]) -> Tensor:
+def keep_shifts(f: Tensor, axis: int, shifts: tuple[int, int]) -> Tensor:
     """Of shifts 0, 1, ..., -1 along an axis, those from shifts[0] to shifts[1], in the same order."""
     n, (low, high) = f.shape[axis], shifts
     if high + 1 - low == n:

@@ -8,18 +8,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from numbers import Integral
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from microtutor.checks import check_count, describe
+from microtutor.checks import (
+    check_bool,
+    check_choice,
+    check_count,
+    check_number,
+    check_phase,
+    check_spacing,
+    describe,
+    quote,
+)
 from microtutor.statistics.products import fits, full_precision, spatial_axes
 
 Directions = int | Sequence[Sequence[float]]
 
 
-def radial_average(f: Tensor, *, ndim: int = 2, centred: bool = False, weight: Tensor | None = None) -> Tensor:
+def radial_average(
+    f: Tensor,
+    *,
+    ndim: int = 2,
+    centred: bool = False,
+    weight: Tensor | None = None,
+    spacing: float | Sequence[float] = 1.0,
+) -> Tensor:
     """Average statistics over directions: entry r is the mean of f over shifts whose length rounds to r pixels.
 
     Args:
@@ -28,6 +45,8 @@ def radial_average(f: Tensor, *, ndim: int = 2, centred: bool = False, weight: T
         centred: zero shift of f is at [H//2, W//2] instead, as in windows of max_shift.
         weight: how much each shift counts, not negative, laid out like f and broadcast to it, such as its number of
             pairs under a mask; all shifts alike unless told.
+        spacing: size of a pixel, or one for each axis, (down, right) or (deeper, down, right), in a unit of your own,
+            if pixels are not square. Lengths are counted in the largest of them: entry r belongs to r * max(spacing).
 
     Returns:
         Shape (..., R + 1) for r = 0, 1, ..., R, with R half the smallest side (sides of 1 pixel do not count, as they
@@ -36,7 +55,7 @@ def radial_average(f: Tensor, *, ndim: int = 2, centred: bool = False, weight: T
     Raises:
         TypeError: f is no float tensor.
         ValueError: f has fewer than ndim axes, a side of 0 pixels, or infinite values; weight does not fit f, or is
-            negative.
+            negative; spacing is not above 0.
 
     >>> from microtutor.statistics import autocorrelation
     >>> radial_average(autocorrelation(torch.eye(4)))
@@ -44,7 +63,8 @@ def radial_average(f: Tensor, *, ndim: int = 2, centred: bool = False, weight: T
     """
     f = _zero_first(f, ndim, centred)
     weight = None if weight is None else _checked_weight(weight, f, ndim, centred)
-    radius, reach = _length(_steps(f, ndim)), _reach(f, ndim)
+    steps, reach, _ = _measured(f, ndim, spacing)
+    radius = _length(steps)
     return _mean_over_bins(f, torch.where(radius <= reach, radius, -1), reach + 1, ndim, weight)
 
 
@@ -55,6 +75,7 @@ def directional_average(
     ndim: int = 2,
     centred: bool = False,
     weight: Tensor | None = None,
+    spacing: float | Sequence[float] = 1.0,
 ) -> Tensor:
     """Average statistics over sectors of directions: as `radial_average`, but for each direction on its own.
 
@@ -66,7 +87,8 @@ def directional_average(
         directions: a number n, of angles 0, 180/n, 2 * 180/n, ... degrees (in two dimensions only), counted from the
             width, to the right, anticlockwise, so that 90 points up; or a list of vectors (down, right), with ndim=3
             (deeper, down, right). Unless told, 4 angles in two dimensions, and otherwise the axes, in their order.
-        ndim, centred, weight: as for `radial_average`.
+        ndim, centred, weight, spacing: as for `radial_average`; angles and vectors are those of the material, not of
+            the grid.
 
     Returns:
         Shape (..., directions, R + 1). Entry 0 is zero shift, the same for all. NaN where no shift of that length
@@ -85,7 +107,7 @@ def directional_average(
     """
     f = _zero_first(f, ndim, centred)
     weight = None if weight is None else _checked_weight(weight, f, ndim, centred)
-    steps, reach = _steps(f, ndim), _reach(f, ndim)
+    steps, reach, _ = _measured(f, ndim, spacing)
     radius = _length(steps)
     along = torch.tensordot(_units(directions, ndim), steps, 1).abs()  # one map per direction
     nearest = along >= along.amax(0) - 1e-9
@@ -102,6 +124,7 @@ def correlation_length(
     ndim: int = 2,
     centred: bool = False,
     weight: Tensor | None = None,
+    spacing: float | Sequence[float] = 1.0,
 ) -> Tensor:
     """How far points know of each other: where the covariance, averaged over directions, has decayed.
 
@@ -115,11 +138,12 @@ def correlation_length(
         directions: as for `directional_average`, for one length along each direction instead of their mean.
         fraction: the volume fraction φ, shape f.shape[:-ndim]; f at zero shift unless told, right for two-valued
             phases. For grey values it is their mean.
-        ndim, centred, weight: as for `radial_average`.
+        ndim, centred, weight, spacing: as for `radial_average`.
 
     Returns:
-        Lengths in pixels, shape f.shape[:-ndim], with directions (..., directions). NaN where the covariance does not
-        come down so far within the shifts of f, and for a phase that fills all or nothing.
+        Lengths in the unit of spacing (pixels unless told), shape f.shape[:-ndim], with directions (..., directions).
+        NaN where the covariance does not come down so far within the shifts of f, and for a phase that fills all or
+        nothing.
 
     Raises:
         TypeError, ValueError: as `directional_average`; method is unknown.
@@ -129,17 +153,19 @@ def correlation_length(
     >>> correlation_length(autocorrelation(layers, ndim=1), ndim=1, method="integral")  # down to φ² = 1/4 in 4 pixels
     tensor(2.)
     """
-    if method not in ("decay", "integral"):
-        raise ValueError(f"expected method to be 'decay' or 'integral', got {method!r}")
+    check_choice(method, ("decay", "integral"), name="method")
+    options: dict[str, Any] = {"ndim": ndim, "centred": centred, "weight": weight, "spacing": spacing}
     if directions is None:
-        curve = radial_average(f, ndim=ndim, centred=centred, weight=weight)[..., None, :]
+        curve = radial_average(f, **options)[..., None, :]
     else:
-        curve = directional_average(f, directions, ndim=ndim, centred=centred, weight=weight)
-    phi = curve[..., :1] if fraction is None else torch.as_tensor(fraction).to(curve)[..., None, None]
+        curve = directional_average(f, directions, **options)
+    phi = curve[..., :1] if fraction is None else _checked_fraction(fraction, curve)[..., None, None]
     variance = curve[..., :1] - phi.square()
     varies = variance > 4 * torch.finfo(curve.dtype).eps
     rho = torch.where(varies, (curve - phi.square()) / torch.where(varies, variance, 1), torch.nan)
     lengths = _fall(rho, 1 / math.e) if method == "decay" else _integral(rho)
+    _, _, pixel = _measured(f, ndim, spacing)
+    lengths = pixel * lengths
     return lengths if directions is not None else lengths[..., 0]
 
 
@@ -149,13 +175,14 @@ def specific_surface(
     method: Literal["isotropic", "layers", "pixels"] = "isotropic",
     ndim: int = 2,
     centred: bool = False,
+    spacing: float | Sequence[float] = 1.0,
 ) -> Tensor:
     """Interface of a two-valued phase per area (per volume with ndim=3), from the slope of f at the origin.
 
     One pixel along axis k, f falls by half the number of pixel faces across k between phase and rest, per pixel. So
-    s_k = 2 (f(0) - f(e_k)) is, exactly, the interface projected along axis k. How much a smooth interface measures
-    that was drawn in pixels cannot be read off them; it lies between the root of the sum of squares of s_k and their
-    sum. Hence three methods:
+    s_k = 2 (f(0) - f(e_k)), divided by the size of a pixel along k, is, exactly, the interface projected along axis k.
+    How much a smooth interface measures that was drawn in pixels cannot be read off them; it lies between the root of
+    the sum of squares of s_k and their sum. Hence three methods:
 
     * "isotropic": an interface that faces all directions alike: the sum times pi/4 in two dimensions, 2/3 in three.
       A disc or ball comes out right but for its pixels; flat layers along the axes come out 21 % (33 %) too small.
@@ -166,10 +193,11 @@ def specific_surface(
         f: periodic autocorrelation, shape (..., H, W), zero shift at index 0. With an open boundary f(0) is a mean over
             other pixels than f(e_k), and their difference may be off by as much as the result: take `variation` of
             the image instead, which counts faces whatever the boundary.
-        ndim, centred: as for `radial_average`.
+        ndim, centred, spacing: as for `radial_average`.
 
     Returns:
-        In 1/px (length per area, area per volume), shape f.shape[:-ndim]. NaN where a mask leaves neighbours no pair.
+        In one over the unit of spacing, 1/px unless told (length per area, area per volume), shape f.shape[:-ndim]. NaN
+        where a mask leaves neighbours no pair.
 
     Raises:
         TypeError, ValueError: as `radial_average`; method is unknown; f has zero shift alone.
@@ -181,14 +209,14 @@ def specific_surface(
     >>> specific_surface(autocorrelation(m), method="pixels")
     tensor(0.5000)
     """
-    if method not in ("isotropic", "layers", "pixels"):
-        raise ValueError(f"expected method to be 'isotropic', 'layers' or 'pixels', got {method!r}")
-    f = _zero_first(f, ndim, centred)
+    check_choice(method, ("isotropic", "layers", "pixels"), name="method")
+    f, size = _zero_first(f, ndim, centred), check_spacing(spacing, ndim)
     if max(f.shape[-ndim:]) == 1:
         raise ValueError(f"expected statistics with a shift of one pixel (max_shift of at least 1), got {describe(f)}")
     first = (0,) * ndim
     neighbours = [tuple(int(k == axis) % f.shape[axis - ndim] for k in range(ndim)) for axis in range(ndim)]
-    projected = torch.stack([2 * (f[(..., *first)] - f[(..., *place)]) for place in neighbours])
+    falls = [f[(..., *first)] - f[(..., *place)] for place in neighbours]
+    projected = torch.stack([2 * fall / one for fall, one in zip(falls, size, strict=True)])
     if method == "layers":
         return torch.linalg.vector_norm(projected, dim=0)
     # The mean of |cos| between a direction and an axis is Γ(n/2) / (√π Γ((n+1)/2)): 1, 2/π, 1/2 for n = 1, 2, 3.
@@ -205,7 +233,7 @@ def _zero_first(f: Tensor, ndim: int, centred: bool, name: str = "statistics") -
     if f.isinf().any():
         raise ValueError(f"expected finite values, or NaN where there is no pair, in the {name}, got infinity")
     f = full_precision(f)
-    return torch.fft.ifftshift(f, dim=spatial_axes(ndim)) if centred else f
+    return torch.fft.ifftshift(f, dim=spatial_axes(ndim)) if check_bool(centred, name="centred") else f
 
 
 def _checked_weight(weight: Tensor, f: Tensor, ndim: int, centred: bool) -> Tensor:
@@ -218,20 +246,38 @@ def _checked_weight(weight: Tensor, f: Tensor, ndim: int, centred: bool) -> Tens
     return weight
 
 
+def _checked_fraction(fraction: Tensor | float, curve: Tensor) -> Tensor:
+    """The volume fraction of each map, which curves (..., directions, R + 1) were read off."""
+    if not isinstance(fraction, Tensor):
+        return torch.tensor(check_number(fraction, name="fraction", minimum=0, maximum=1)).to(curve)
+    if fraction.shape != curve.shape[:-2] and fraction.ndim:
+        raise ValueError(f"expected a fraction for each of {tuple(curve.shape[:-2])} maps, got {describe(fraction)}")
+    return check_phase(fraction, ndim=0, name="fraction", empty=True).to(curve)
+
+
 def _steps(f: Tensor, ndim: int) -> Tensor:
     """The shift of each place of a map, (ndim, H, W), on the CPU: 0, 1, ..., -2, -1 along each axis."""
     each = [torch.fft.fftfreq(n, 1 / n, dtype=torch.float64).round() for n in f.shape[-ndim:]]
     return torch.stack(torch.meshgrid(*each, indexing="ij"))
 
 
+def _measured(f: Tensor, ndim: int, spacing: float | Sequence[float]) -> tuple[Tensor, int, float]:
+    """The shift of each place (ndim, H, W), and the greatest length that has shifts in every direction.
+
+    Both are in the longest side of a pixel, which comes last: so there is a shift of each length in each direction.
+    Sides of 1 pixel have no shifts and do not count.
+    """
+    size = check_spacing(spacing, ndim)
+    long = [(n, one) for n, one in zip(f.shape[-ndim:], size, strict=True) if n > 1]
+    pixel = max((one for _, one in long), default=max(size))
+    scale = torch.tensor([one / pixel for one in size], dtype=torch.float64).reshape(-1, *(1,) * ndim)
+    reach = min((int(n // 2 * one / pixel + 1e-9) for n, one in long), default=0)
+    return _steps(f, ndim) * scale, reach, pixel
+
+
 def _length(steps: Tensor) -> Tensor:
     """Lengths of shifts in whole pixels."""
     return steps.square().sum(0).sqrt().round().long()
-
-
-def _reach(f: Tensor, ndim: int) -> int:
-    """The greatest length that has shifts in every direction."""
-    return min((n for n in f.shape[-ndim:] if n > 1), default=1) // 2
 
 
 def _mean_over_bins(f: Tensor, bins: Tensor, count: int, ndim: int, weight: Tensor | None) -> Tensor:
@@ -252,16 +298,23 @@ def _units(directions: Directions | None, ndim: int) -> Tensor:
     """Unit vectors of directions, (directions, ndim), float64."""
     if directions is None:
         directions = 4 if ndim == 2 else torch.eye(ndim).tolist()
-    if isinstance(directions, Sequence):
-        if not directions or any(len(one) != ndim or not any(one) for one in directions):
-            raise ValueError(f"expected directions as vectors of {ndim} components, not all zero, got {directions!r}")
-        vectors = torch.tensor([[float(x) for x in one] for one in directions], dtype=torch.float64)
-        return vectors / torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
-    count = check_count(directions, name="directions")
-    if ndim != 2:
-        raise ValueError(f"expected directions as a list of vectors in {ndim} dimensions, got {directions!r}")
-    angle = math.pi * torch.arange(count, dtype=torch.float64) / count
-    return torch.stack([-angle.sin(), angle.cos()], -1)
+    if isinstance(directions, Integral) and not isinstance(directions, bool):
+        if ndim != 2:
+            raise ValueError(f"expected directions as a list of vectors in {ndim} dimensions, got {directions!r}")
+        count = check_count(directions, name="directions")
+        angle = math.pi * torch.arange(count, dtype=torch.float64) / count
+        return torch.stack([-angle.sin(), angle.cos()], -1)
+    try:
+        vectors = torch.as_tensor(directions, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError):  # no numbers, or lists of different lengths
+        vectors = torch.empty(0)
+    length = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True) if vectors.ndim else vectors
+    if vectors.ndim != 2 or vectors.shape[1] != ndim or not len(vectors) or not bool((length > 0).all()):
+        raise ValueError(
+            f"expected directions as vectors of {ndim} components, not all zero"
+            f"{', or as the number of directions' if ndim == 2 else ''}, got {quote(directions)}"
+        )
+    return vectors / length
 
 
 def _first_below(rho: Tensor, level: float) -> tuple[Tensor, Tensor]:

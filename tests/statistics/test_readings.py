@@ -311,3 +311,83 @@ def test_zero_shift_alone_has_no_surface_to_read(ndim):
     f = autocorrelation(phase(5, 5, 5), max_shift=0, ndim=ndim)
     with pytest.raises(ValueError, match=r"expected statistics with a shift of one pixel \(max_shift of at least 1\)"):
         specific_surface(f, ndim=ndim, centred=True)
+
+
+# --- pixels that are not square ---------------------------------------------------------------------------------------
+@pytest.mark.parametrize("spacing", [(2.0, 1.0), (0.3, 0.7), (1.0, 1.0)])
+def test_lengths_are_those_of_the_material(spacing):
+    """By counting, shift by shift: lengths in the longest side of a pixel."""
+    f, pixel = grey(9, 12), max(spacing)
+    reach = min(int(n // 2 * one / pixel + 1e-9) for n, one in zip(f.shape, spacing))
+    rings = [[] for _ in range(reach + 1)]
+    for place in np.ndindex(*f.shape):
+        length = round(math.hypot(*(shifts(n)[p] * one for p, n, one in zip(place, f.shape, spacing))) / pixel)
+        if length <= reach:
+            rings[length].append(f[place].item())
+    close(radial_average(f, spacing=spacing), torch.tensor([np.mean(ring) for ring in rings]), 1e-12)
+
+
+def test_an_image_with_each_row_repeated():
+    m = disc(32, 9)[:28]
+    f, twice = autocorrelation(m), autocorrelation(m.repeat_interleave(2, 0))
+    spacing = (0.5, 1.0)
+    close(twice[::2], f)
+    for method in ("isotropic", "layers", "pixels"):
+        close(specific_surface(twice, method=method, spacing=spacing), specific_surface(f, method=method))
+    close(variation(m.repeat_interleave(2, 0), spacing=spacing), variation(m))
+    close(variation(m.repeat_interleave(2, 0), spacing=spacing, axis=-2), variation(m, axis=-2))
+    for directions in (None, [(1, 0), (0, 1)], [(-1, 1), (1, 1)], 3):
+        for method in ("decay", "integral"):
+            found = correlation_length(twice, method=method, directions=directions, spacing=spacing)
+            wanted = correlation_length(f, method=method, directions=directions)
+            assert (found / wanted - 1).abs().max() < 0.08
+        found = directional_average(twice, directions or 4, spacing=spacing)
+        assert (found - directional_average(f, directions or 4)).abs().max() < 0.03
+    assert correlation_length(twice) > 1.2 * correlation_length(f)  # pixels taken as square
+    assert (radial_average(twice, spacing=spacing) - radial_average(f)).abs().max() < 0.01
+
+
+def test_layers_at_45_degrees_of_the_material_on_a_grid_of_long_rows():
+    """Rows of two, columns of one: along the layers f stays what it is, and across it falls fastest."""
+    y, x = 2 * torch.arange(32)[:, None], torch.arange(64)
+    f = autocorrelation(((y + x) % 32 < 16).double())
+    lengths = correlation_length(f, directions=4, spacing=(2, 1))
+    assert lengths.argmax() == 1  # 45 degrees; on the grid it is 26.6
+    assert lengths.argmin() == 3
+    assert lengths[1] > 2 * lengths[3]
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+def test_a_unit_changes_lengths_alone(ndim):
+    f = autocorrelation(phase(*(8, 9, 10)[:ndim]), ndim=ndim)
+    for size in (0.25, 3, (3.0,) * ndim):
+        one = size if isinstance(size, (int, float)) else size[0]
+        close(radial_average(f, ndim=ndim, spacing=size), radial_average(f, ndim=ndim))
+        close(directional_average(f, ndim=ndim, spacing=size), directional_average(f, ndim=ndim))
+        close(correlation_length(f, ndim=ndim, spacing=size), one * correlation_length(f, ndim=ndim), 1e-12)
+        close(specific_surface(f, ndim=ndim, spacing=size), specific_surface(f, ndim=ndim) / one, 1e-12)
+    line = f.reshape(1, *f.shape)  # a side of one pixel has no shifts, and its size is of no account
+    close(radial_average(line, ndim=ndim + 1, spacing=(0.01, *(2.0,) * ndim)), radial_average(line, ndim=ndim + 1))
+
+
+@pytest.mark.parametrize("function", READINGS)
+def test_bad_spacing(function):
+    f = autocorrelation(torch.eye(4))
+    for spacing in ((1.0,), "px", None):
+        with pytest.raises(ValueError, match="expected spacing as the size of a pixel, or one for each of 2 axes, got"):
+            function(f, spacing=spacing)
+    with pytest.raises(ValueError, match="expected spacing as a finite number above 0, got -1"):
+        function(f, spacing=-1.0)
+
+
+def test_fractions():
+    f = autocorrelation(phase(2, 8, 8))
+    close(correlation_length(f, fraction=f[:, 0, 0]), correlation_length(f))
+    for fraction, error, message in (
+        (2.0, ValueError, "expected fraction as a finite number of at least 0 and at most 1, got 2"),
+        ("a", TypeError, "expected fraction as a finite number"),
+        (torch.ones(3) / 2, ValueError, r"expected a fraction for each of \(2,\) maps, got a tensor of shape \(3,\)"),
+        (torch.tensor(1.5), ValueError, r"expected a fraction with values in \[0, 1\], got values in \[1.5, 1.5\]"),
+    ):
+        with pytest.raises(error, match=message):
+            correlation_length(f, fraction=fraction)
