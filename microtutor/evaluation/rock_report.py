@@ -112,7 +112,8 @@ def prior_samples(vae: VAE, n: int, *, seed: int = 0) -> Tensor:
     >>> prior_samples(VAE(latent_dim=2, size=32, channels=8), 3).shape
     torch.Size([3, 1, 32, 32])
     """
-    drawn = torch.randn(n, vae.latent_dim + vae.noise_dim, generator=named_generator("prior", seed))
+    numbers = vae.latent_dim + vae.noise_dim
+    drawn = torch.randn(n, numbers, generator=named_generator("prior", seed), dtype=torch.float32)
     latents, noise = drawn.to(next(vae.parameters())).split([vae.latent_dim, vae.noise_dim], 1)
     with evaluation_mode(vae):
         return torch.cat([vae.decode(z, e).cpu() for z, e in zip(latents.split(64), noise.split(64))])

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from microtutor.checks import check_count
+from microtutor.checks import check_count, check_field, check_number, quote
+from microtutor.environment import find_device
 from microtutor.microstructures.samples import Images, Sample, stream
 
 NODES = 64  # of the quadrature: exact to rounding for every fraction
@@ -54,14 +55,16 @@ class GaussianFields(Images[FieldSample]):
     def __post_init__(self) -> None:
         _check_fraction(self.fraction)
         check_count(self.size, name="size", minimum=4)
-        lengths = (self.length, self.length) if isinstance(self.length, (int, float)) else tuple(self.length)
-        if len(lengths) != 2 or min(lengths) <= 0:
-            raise ValueError(f"expected length as one or two numbers above 0, got {self.length!r}")
+        lengths = self.length if isinstance(self.length, (tuple, list)) else (self.length, self.length)
+        if len(lengths) != 2:
+            raise ValueError(f"expected length as one number above 0, or two, got {quote(self.length)}")
+        for length in lengths:
+            check_number(length, name="length", above=0)
 
     def sample(
         self, n: int, *, seed: int = 0, device: str | torch.device = "cpu", split: str = "test", index: int = 0
     ) -> FieldSample:
-        generator = stream(n, seed, split, index)
+        generator, device = stream(n, seed, split, index), find_device(device)
         noise = torch.randn(n, 1, self.size, self.size, generator=generator, dtype=torch.float64)
         field = torch.fft.irfft2(torch.fft.rfft2(noise) * self._spectrum().sqrt(), s=noise.shape[-2:])
         images = (field > self._level()).float()
@@ -80,7 +83,7 @@ class GaussianFields(Images[FieldSample]):
 
     def _spectrum(self) -> Tensor:
         """Power of the field at each frequency of rfft2; its mean over all of fft2 is 1."""
-        down, right = (self.length, self.length) if isinstance(self.length, (int, float)) else self.length
+        down, right = self.length if isinstance(self.length, (tuple, list)) else (self.length, self.length)
         rows = torch.fft.fftfreq(self.size, dtype=torch.float64)[:, None]
         columns = torch.fft.rfftfreq(self.size, dtype=torch.float64)
         power = torch.exp(-2 * math.pi**2 * ((down * rows) ** 2 + (right * columns) ** 2))
@@ -106,6 +109,9 @@ def level_cut_statistics(correlation: Tensor, fraction: float) -> Tensor:
     tensor([0.5000, 0.2500, 0.0000], dtype=torch.float64)
     """
     _check_fraction(fraction)
+    check_field(correlation, ndim=0, name="correlation")
+    if bool((correlation.abs() > 1 + 1e-4).any()):
+        raise ValueError(f"expected the correlation in [-1, 1], got values up to {correlation.abs().max():.4g} in size")
     nodes, weights = (torch.from_numpy(x) for x in np.polynomial.legendre.leggauss(NODES))
     level = torch.special.ndtri(torch.tensor(fraction, dtype=torch.float64))
     angle = torch.asin(correlation.double().clamp(-1, 1))  # rounding may carry it past 1
@@ -140,8 +146,7 @@ class OverlappingDiscs(Images[Sample]):
     def __post_init__(self) -> None:
         _check_fraction(self.fraction)
         check_count(self.size, name="size", minimum=4)
-        if not 0 < self.radius <= self.size / 4:
-            raise ValueError(f"expected radius in (0, {self.size / 4:g}], a quarter of the size, got {self.radius!r}")
+        check_number(self.radius, name="radius", above=0, maximum=self.size / 4)
 
     @property
     def density(self) -> float:
@@ -151,8 +156,9 @@ class OverlappingDiscs(Images[Sample]):
     def sample(
         self, n: int, *, seed: int = 0, device: str | torch.device = "cpu", split: str = "test", index: int = 0
     ) -> Sample:
-        generator = stream(n, seed, split, index)
-        number = torch.poisson(torch.full((n,), self.density * self.size**2), generator=generator).long()
+        generator, device = stream(n, seed, split, index), find_device(device)
+        mean = torch.full((n,), self.density * self.size**2, dtype=torch.float32)
+        number = torch.poisson(mean, generator=generator).long()
         images = torch.zeros(n, self.size, self.size, dtype=torch.bool)
         for k in range(int(number.max())):
             centre = torch.rand(n, 2, generator=generator, dtype=torch.float64) * self.size
@@ -176,6 +182,10 @@ def area_of_two_discs(distance: Tensor, radius: float) -> Tensor:
     >>> area_of_two_discs(torch.tensor([0.0, 2.0]), 1.0) / torch.pi
     tensor([1., 2.])
     """
+    check_number(radius, name="radius", above=0)
+    check_field(distance, ndim=0, name="distance")
+    if bool((distance < 0).any()):
+        raise ValueError(f"expected distances of at least 0, got {distance.min():.4g}")
     half = (distance / (2 * radius)).clamp(max=1)
     return 2 * radius**2 * (math.pi - torch.acos(half) + half * (1 - half**2).sqrt())
 
@@ -223,9 +233,9 @@ class VoronoiGrains(Images[GrainSample]):
     def sample(
         self, n: int, *, seed: int = 0, device: str | torch.device = "cpu", split: str = "test", index: int = 0
     ) -> GrainSample:
-        generator = stream(n, seed, split, index)
+        generator, device = stream(n, seed, split, index), find_device(device)
         seeds = torch.rand(n, self.grains, 2, generator=generator, dtype=torch.float64) * self.size
-        coloured = torch.rand(n, self.grains, generator=generator) < self.fraction
+        coloured = torch.rand(n, self.grains, generator=generator, dtype=torch.float32) < self.fraction
         nearest = torch.full((n, self.size, self.size), torch.inf, dtype=torch.float64)
         labels = torch.zeros(n, self.size, self.size, dtype=torch.int64)
         for grain, place in enumerate(seeds.unbind(1)):
@@ -233,7 +243,7 @@ class VoronoiGrains(Images[GrainSample]):
             labels[distance < nearest] = grain
             nearest = torch.minimum(nearest, distance)
         images = coloured.gather(1, labels.flatten(1)).view(n, 1, self.size, self.size).float()
-        exact = torch.float32 if torch.device(device).type == "mps" else torch.float64  # mps has no float64
+        exact = torch.float32 if device.type == "mps" else torch.float64  # mps has no float64
         return GrainSample(images.to(device), labels.to(device), seeds.to(device, exact))
 
 
@@ -246,5 +256,4 @@ def _squared_distance(points: Tensor, size: int) -> Tensor:
 
 
 def _check_fraction(fraction: float) -> None:
-    if not 0 < fraction < 1:
-        raise ValueError(f"expected fraction in (0, 1), got {fraction!r}")
+    check_number(fraction, name="fraction", above=0, below=1)

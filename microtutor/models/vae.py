@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -14,10 +15,11 @@ from typing import Any
 import torch
 from huggingface_hub import PyTorchModelHubMixin, snapshot_download
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from microtutor.checks import check_count, check_phase, describe
+from microtutor.checks import check_bool, check_choice, check_count, check_phase, check_tensor, describe, quote
+from microtutor.environment import find_device
 from microtutor.files import replacing, write_json
 from microtutor.microstructures.sources import fetch_from
 from microtutor.models.networks import (
@@ -38,6 +40,10 @@ LOG_VARIANCE_RANGE = (-12.0, 6.0)  # far from the training data an unbounded log
 GAUGES = ("canonical", "none")
 CONFIG = {"latent_dim", "encoder", "decoder", "size", "channels", "gauge", "frozen"}
 LATER = {"noise_dim": 0}  # choices that older weights do not name
+SHA256 = "sha256"  # of model.safetensors, in config.json or in the card beside it; older weights have neither
+MOST = 2**16  # pixels along a side, latents or channels: more are a mistake, and no memory holds them
+PRECISIONS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+WRAPPERS = ("module.", "_orig_mod.")  # what DistributedDataParallel and torch.compile put before names of weights
 
 
 @dataclass(frozen=True)
@@ -93,14 +99,16 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         super().__init__()
         check_count(noise_dim, name="noise_dim", minimum=0)
         for name, value in (("latent_dim", latent_dim), ("size", size), ("channels", channels)):
-            check_count(value, name=name)
+            if check_count(value, name=name) > MOST:
+                raise ValueError(f"expected {name} of at most {MOST}, got {value}")
         for name, value, known in (
             ("encoder", encoder, ENCODERS),
             ("decoder", decoder, DECODERS),
             ("gauge", gauge, GAUGES),
         ):
-            if value not in known:
-                raise ValueError(f"expected {name} to be one of {', '.join(known)}, got {value!r}")
+            check_choice(value, known, name=name)
+        for name, value in (("pretrained", pretrained), ("frozen", frozen)):
+            check_bool(value, name=name)
         if encoder == "compact" and (pretrained or frozen):
             asked = "pretrained" if pretrained else "frozen"
             raise ValueError(f"expected {asked}=True with a ResNet encoder only, got encoder='compact'")
@@ -149,6 +157,8 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         """
         if not isinstance(latents, Tensor) or latents.ndim != 2 or latents.shape[1] != self.latent_dim:
             raise ValueError(f"expected latents of shape (batch, {self.latent_dim}), got {describe(latents)}")
+        if not latents.is_floating_point():
+            raise TypeError(f"expected latents as a float tensor, got {describe(latents)}; convert it with .float()")
         if noise is None:
             noise = self._draw_noise(1, 0).to(latents).expand(len(latents), -1)
         if not isinstance(noise, Tensor) or noise.shape != (len(latents), self.noise_dim):
@@ -166,6 +176,8 @@ class VAE(nn.Module, PyTorchModelHubMixin):
                 with noise drawn when training, and as in `decode` in evaluation mode.
         """
         mean, log_variance = self.encode(images)
+        if noise is not None and (not isinstance(noise, Tensor) or noise.shape != mean.shape):
+            raise ValueError(f"expected noise of shape {tuple(mean.shape)}, got {describe(noise)}")
         if noise is None:
             noise = torch.randn_like(mean) if self.training else torch.zeros_like(mean)
         if decoder_noise is None and self.training:
@@ -213,15 +225,18 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         if not self.noise_dim:
             raise ValueError("expected a decoder that takes noise, got one with noise_dim=0: it makes one image only")
         check_count(n, name="n")
+        check_count(batch_size, name="batch_size")
+        check_count(seed, name="seed", minimum=0)
         return self._decode_means(images, self._draw_noise(n, seed), max(1, batch_size // n))
 
     def _draw_noise(self, n: int, seed: int) -> Tensor:
-        return torch.randn(n, self.noise_dim, generator=named_generator("decoder noise", seed))
+        return torch.randn(n, self.noise_dim, generator=named_generator("decoder noise", seed), dtype=torch.float32)
 
     def _decode_means(self, images: Tensor, noise: Tensor, batch_size: int) -> Tensor:
         """Decode the latent mean of each image with each row of noise: (batch, rows, 1, size, size)."""
+        self._check_shape(images)
+        check_count(batch_size, name="batch_size")
         images, made = check_phase(images), []
-        self._check(images)
         with evaluation_mode(self):
             for part in images.split(batch_size):
                 part = canonical_form(part) if self.gauge == "canonical" else part
@@ -230,19 +245,37 @@ class VAE(nn.Module, PyTorchModelHubMixin):
                 made.append(decoded.unflatten(0, (len(part), len(noise))))
         return torch.cat(made)
 
-    def _check(self, images: Any) -> None:
-        if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[1:] != (1, self.size, self.size):
+    def _check_shape(self, images: Any) -> None:
+        check_tensor(images, name="images")
+        if images.ndim != 4 or images.shape[1:] != (1, self.size, self.size):
             raise ValueError(f"expected images of shape (batch, 1, {self.size}, {self.size}), got {describe(images)}")
         if len(images) == 0:
             raise ValueError("expected at least one image, got an empty batch")
-        if not images.is_floating_point():
-            raise TypeError(f"expected images as a float tensor, got {describe(images)}; convert it with .float()")
+
+    def _check(self, images: Any) -> None:
+        """Refuse images that the encoder cannot take, or has never seen the like of."""
+        self._check_shape(images)
+        weight = next(self.parameters())
+        if not images.is_floating_point() or (
+            images.dtype != weight.dtype and not torch.is_autocast_enabled(weight.device.type)
+        ):
+            raise TypeError(
+                f"expected images as floats of the network's precision, {weight.dtype}, with values in [0, 1], got "
+                f"{describe(images)}; convert them with .to({weight.dtype}), from whole numbers after / 255"
+            )
+        if images.device != weight.device:
+            raise ValueError(
+                f"expected images on {weight.device}, where the network is, got them on {images.device}; move them "
+                f"with .to({str(weight.device)!r})"
+            )
+        if not self.training or images.device.type == "cpu":  # a GPU that trains does not wait for an answer
+            check_phase(images, name="batch of images")
 
     # --- weights -----------------------------------------------------------------------------------------------------
     def save_pretrained(
         self, folder: str | os.PathLike, *, dtype: torch.dtype | None = None, **hub_options: Any
     ) -> None:
-        """Write model.safetensors and config.json into folder, each under a temporary name first.
+        """Write model.safetensors, and config.json with its checksum, into folder, each under a temporary name first.
 
         Args:
             folder: made if it does not exist.
@@ -250,20 +283,31 @@ class VAE(nn.Module, PyTorchModelHubMixin):
             hub_options: config and model_card_kwargs, which `push_to_hub` passes along; not used for a local folder.
 
         Raises:
-            TypeError: other options, push_to_hub=True among them.
+            TypeError: other options, push_to_hub=True among them; or a dtype of whole numbers.
+            ValueError: weights are NaN or infinite, or would be in that dtype; nothing is written.
         """
         unknown = sorted(set(hub_options) - {"config", "model_card_kwargs"})
         if unknown:
             raise TypeError(
                 f"expected a folder and a dtype, got {', '.join(unknown)}; for the hub call push_to_hub(repo_id)"
             )
+        if dtype is not None and dtype not in PRECISIONS:
+            raise TypeError(f"expected dtype out of {', '.join(map(str, PRECISIONS))}, got {quote(dtype)}")
         weights = {}
         for name, value in self.state_dict().items():
             value = value.detach().cpu().contiguous()
             weights[name] = value.to(dtype) if dtype is not None and value.is_floating_point() else value
+        if broken := _not_finite(weights):
+            raise ValueError(
+                f"expected finite weights, got NaN or infinity in {broken}; nothing is written"
+                + ("" if dtype is None else f"; if they are finite in the network, {dtype} cannot hold them")
+            )
+        content = save(
+            weights, metadata={"config": json.dumps(self.config)}
+        )  # of two entries the order would be random
         with replacing(Path(folder) / "model.safetensors") as temporary:
-            temporary.write_bytes(save(weights, metadata={"format": "pt"}))
-        write_json(Path(folder) / "config.json", self.config)
+            temporary.write_bytes(content)
+        write_json(Path(folder) / "config.json", self.config | {SHA256: hashlib.sha256(content).hexdigest()})
 
     @classmethod
     def from_pretrained(cls, name: str | os.PathLike, *, device: str | torch.device = "cpu", **hub_options: Any) -> VAE:
@@ -278,29 +322,100 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         Raises:
             FileNotFoundError: no such weights here, and no such repository on the hub; or they cannot be downloaded,
                 and it says where to get them and where to put them.
-            ValueError: the files are damaged, or are weights of another network.
+            ValueError: the files are damaged, as the checksum or the values tell, or are weights of another network; or
+                there is no such device.
             TypeError: unknown options, or options for weights that are not on the hub.
 
         >>> VAE.from_pretrained("lines-1-4").latent_dim
         9
         """
+        if not isinstance(name, (str, os.PathLike)):
+            raise TypeError(f"expected the name of weights or of their folder, got {quote(name)}")
+        place = find_device(device)
         folder, file = _find(str(name), hub_options)
+        config, weights = _read(folder, file)
         try:
-            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-            weights = load_file(file)
-        except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ValueError(f"the weights in {folder} are damaged ({error}); copy or download them again") from error
-        if not isinstance(config, dict) or set(config) | set(LATER) != CONFIG | set(LATER):
-            raise ValueError(
-                f"expected the configuration of a VAE in {folder / 'config.json'}, got {str(config)[:200]}"
+            with torch.device("meta"):  # what the network needs, before any memory is taken for it
+                needed = cls(**config).state_dict()
+        except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ValueError(f"{folder / 'config.json'} is the configuration of no VAE: {reason}") from error
+        if misfit := _misfit(weights, needed):
+            raise ValueError(f"the weights in {folder} do not fit the network of its config.json: {misfit}")
+        vae = cls(**config).float()
+        vae.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
+        return vae.to(place).eval()
+
+
+def _read(folder: Path, file: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The configuration of a VAE and its weights, if both are as they were written."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        content = file.read_bytes()
+        weights = load(content)
+        stored = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__", {})
+        stored = json.loads(stored.get("config", "null"))
+    except (SafetensorError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError(f"the weights in {folder} are damaged ({error}); copy or download them again") from error
+    named = set(config) - {SHA256} if isinstance(config, dict) else set()
+    if named | set(LATER) != CONFIG | set(LATER):
+        raise ValueError(f"expected the configuration of a VAE in {folder / 'config.json'}, got {str(config)[:200]}")
+    written = config.pop(SHA256, None) or _sha256_of_card(folder)
+    if written is not None and written != (found := hashlib.sha256(content).hexdigest()):
+        raise ValueError(
+            f"the weights in {folder} are damaged (expected the sha256 {written}, got {found}); copy or download them "
+            "again"
+        )
+    if stored is not None and (other := {k: v for k, v in stored.items() if config.get(k, LATER.get(k)) != v}):
+        was = ", ".join(f"{k}={v!r}" for k, v in other.items())
+        raise ValueError(
+            f"the weights in {folder} do not fit the network of its config.json: they were saved with {was}"
+        )
+    weights = _unwrapped(weights)
+    if broken := _not_finite(weights):
+        raise ValueError(f"the weights in {folder} are of no use: NaN or infinity in {broken}; train or copy them anew")
+    return config, weights
+
+
+def _sha256_of_card(folder: Path) -> str | None:
+    """The checksum in the card beside weights, if there is one; a card may be anything."""
+    try:
+        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return card.get(SHA256) if isinstance(card, dict) else None
+
+
+def _unwrapped(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights by the names of the network itself, where it was saved inside of something.
+
+    >>> list(_unwrapped({"module._orig_mod.to_latent.bias": torch.zeros(1)}))
+    ['to_latent.bias']
+    """
+    while prefix := next((w for w in WRAPPERS if weights and all(name.startswith(w) for name in weights)), ""):
+        weights = {name.removeprefix(prefix): value for name, value in weights.items()}
+    return weights
+
+
+def _not_finite(weights: dict[str, Tensor]) -> str:
+    """The name of the first weights that are NaN or infinite; empty if all are finite."""
+    floats = (name for name, value in weights.items() if value.is_floating_point() and not value.isfinite().all())
+    return next(floats, "")
+
+
+def _misfit(weights: dict[str, Tensor], needed: dict[str, Tensor]) -> str:
+    """How weights differ from those that a network needs, the first of them; empty if they do not."""
+    for name in (*needed, *weights):
+        if name not in weights:
+            return f"there is no {name}"
+        if name not in needed:
+            return f"{name} is not part of it"
+        found, wanted = weights[name], needed[name]
+        if found.shape != wanted.shape or found.is_floating_point() != wanted.is_floating_point():
+            return (
+                f"{name} has shape {tuple(found.shape)} and {found.dtype}, not {tuple(wanted.shape)} and {wanted.dtype}"
             )
-        vae = cls(**config)
-        try:
-            vae.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
-        except RuntimeError as error:
-            reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-            raise ValueError(f"the weights in {folder} do not fit the network of its config.json: {reason}") from error
-        return vae.to(device).eval()
+    return ""
 
 
 @contextmanager

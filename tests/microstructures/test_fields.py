@@ -200,13 +200,17 @@ class TestSample:
 @pytest.mark.parametrize(
     ("texture", "options", "message"),
     [
-        (GaussianFields, {"fraction": 1.0}, r"expected fraction in \(0, 1\), got 1.0"),
-        (GaussianFields, {"length": 0}, "expected length as one or two numbers above 0, got 0"),
-        (GaussianFields, {"length": (1, 2, 3)}, "expected length as one or two numbers above 0"),
+        (GaussianFields, {"fraction": 1.0}, "expected fraction as a finite number above 0 and below 1, got 1"),
+        (GaussianFields, {"length": 0}, "expected length as a finite number above 0, got 0"),
+        (GaussianFields, {"length": (1, 2, 3)}, "expected length as one number above 0, or two, got"),
         (GaussianFields, {"size": 2}, "expected size of at least 4, got 2"),
-        (OverlappingDiscs, {"fraction": 0.0}, r"expected fraction in \(0, 1\), got 0.0"),
-        (OverlappingDiscs, {"radius": 17, "size": 64}, r"expected radius in \(0, 16\], a quarter of the size, got 17"),
-        (VoronoiGrains, {"fraction": -1}, r"expected fraction in \(0, 1\), got -1"),
+        (OverlappingDiscs, {"fraction": 0.0}, "expected fraction as a finite number above 0 and below 1, got 0"),
+        (
+            OverlappingDiscs,
+            {"radius": 17, "size": 64},
+            "expected radius as a finite number above 0 and at most 16, got 17",
+        ),
+        (VoronoiGrains, {"fraction": -1}, "expected fraction as a finite number above 0 and below 1, got -1"),
         (VoronoiGrains, {"grains": 0}, "expected grains of at least 1, got 0"),
     ],
 )

@@ -112,7 +112,7 @@ def test_a_volume_of_zeros_and_ones_will_do():
     ("arguments", "error", "message"),
     [
         (("marble",), ValueError, "expected one of berea, ketton or a volume, got 'marble'"),
-        ((torch.zeros(5, 5),), TypeError, r"expected a name or a volume \(depth, height, width\), got a tensor"),
+        ((torch.zeros(5, 5),), TypeError, r"expected a name or a volume \(depth, height, width\) as .*, got a tensor"),
         ((VOLUME.float() / 2,), ValueError, r"expected a volume with values in \{0, 1\}"),
         ((VOLUME, 0), ValueError, "expected size of at least 1, got 0"),
     ],
@@ -133,10 +133,28 @@ def test_crops_of_volumes_can_be_compared():
     assert crops != "berea"
 
 
+@pytest.mark.parametrize("shape", [(5, 100, 100), (100, 12, 100), (100, 100, 1)])
+def test_thin_volumes_have_no_blocks(shape):
+    crops = RockCrops(torch.arange(np.prod(shape)).reshape(shape) % 2, size=8)
+    got = " x ".join(map(str, shape))
+    for split in LEARNING:
+        with pytest.raises(
+            ValueError, match=rf"at least 13 voxels along each axis, .* got {got}; take split='all', or"
+        ):
+            crops.sample(2, split=split)
+    if min(shape) >= 8:
+        assert len(crops.sample(2, split="all")) == 2
+    else:
+        with pytest.raises(ValueError, match=rf"small enough for the all block {got}, in which a crop normal to axis"):
+            crops.sample(2, split="all")
+    at_least = RockCrops(torch.zeros(13, 40, 40), size=4)
+    assert len(at_least.sample(2, split="train")) == 2
+
+
 def test_crops_that_do_not_fit():
     crops = RockCrops(VOLUME, size=40)
     assert len(crops.sample(3, split="test")) == 3
-    with pytest.raises(ValueError, match="expected size small enough for the train block 38 x 50 x 57, got 40"):
+    with pytest.raises(ValueError, match=r"expected size small enough for the train block 38 x 50 x 57, in .*, got 40"):
         crops.sample(3, split="train")
     with pytest.raises(ValueError, match="expected split to be 'train', 'validation', 'test' or 'all', got 'exam'"):
         crops.sample(3, split="exam")

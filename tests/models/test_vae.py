@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import random
 import re
 import shutil
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 import requests
 import torch
 from outline import address, tag
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 
 from microtutor.microstructures import LineImages
 from microtutor.models import DECODERS, ENCODERS, VAE, shipped_weights, vae
@@ -352,6 +353,175 @@ def test_weights_of_another_architecture(folder, changes):
 
 
 @pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"latent_dim": 10**9}, "expected latent_dim of at most 65536, got 1000000000"),
+        ({"latent_dim": 1e9}, "expected latent_dim as a whole number, got 1000000000.0"),
+        ({"latent_dim": None}, "expected latent_dim as a whole number, got None"),
+        ({"channels": 10**30}, "expected channels of at most 65536"),
+        ({"size": -3}, "expected size of at least 1, got -3"),
+        ({"size": "32"}, "expected size as a whole number, got '32'"),
+        ({"size": [32]}, "expected size as a whole number, got a list"),
+        ({"size": True}, "expected size as a whole number, got True"),
+        ({"noise_dim": -1}, "expected noise_dim of at least 0, got -1"),
+        ({"encoder": None}, "expected encoder to be 'compact', .*, got None"),
+        ({"decoder": {}}, "expected decoder to be .*, got {}"),
+        ({"frozen": "no"}, "expected frozen to be True or False, got 'no'"),
+    ],
+)
+@pytest.mark.parametrize("stored", [True, False])  # by older versions the configuration was not
+def test_absurd_configurations(folder, changes, message, stored):
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    if not stored:
+        del config["sha256"]
+        (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+        (folder / "model.safetensors").write_bytes(save(load_file(folder / "model.safetensors")))
+        assert VAE.from_pretrained(folder)
+    (folder / "config.json").write_text(json.dumps(config | changes), encoding="utf-8")
+    if stored:
+        message = "they were saved with "
+    with pytest.raises(ValueError, match=message) as error:
+        VAE.from_pretrained(folder)
+    assert str(folder) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_large_networks_are_refused_before_they_are_made(folder, monkeypatch):
+    """A configuration of 200 GB beside small weights: the misfit is found on shapes alone."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    del config["sha256"]
+    (folder / "model.safetensors").write_bytes(save(load_file(folder / "model.safetensors")))
+    (folder / "config.json").write_text(json.dumps(config | {"channels": 2**16, "size": 2**14}), encoding="utf-8")
+    with pytest.raises(
+        ValueError, match=r"do not fit the network of its config.json: \S+ has shape \(4, 1, 4, 4\) and"
+    ):
+        VAE.from_pretrained(folder)
+
+
+def test_a_size_that_no_weight_tells(tmp_path):
+    tiny(encoder="resnet18", decoder="paper").save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    (tmp_path / "config.json").write_text(json.dumps(config | {"size": 40}), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"do not fit the network of its config.json: they were saved with size=32"):
+        VAE.from_pretrained(tmp_path)
+
+
+# --- damage -----------------------------------------------------------------------------------------------------------
+def test_the_checksum_is_that_of_the_file(folder):
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    assert config["sha256"] == hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    assert "sha256" not in VAE.from_pretrained(folder).config
+    for _ in range(5):  # the file of equal weights is the same, byte by byte
+        tiny().save_pretrained(folder)
+        assert json.loads((folder / "config.json").read_text(encoding="utf-8")) == config
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+@pytest.mark.parametrize("flipped", [1, 8])
+def test_flipped_bytes_are_refused_or_harmless(folder, name, flipped):
+    chance, whole = random.Random(flipped), (folder / name).read_bytes()
+    wanted, refused = VAE.from_pretrained(folder), 0
+    for _ in range(100):
+        damaged = bytearray(whole)
+        for _ in range(flipped):
+            damaged[chance.randrange(len(whole))] ^= chance.randrange(1, 256)
+        (folder / name).write_bytes(damaged)
+        try:
+            loaded = VAE.from_pretrained(folder)
+        except ValueError as error:
+            refused += "\n" not in str(error)
+        else:
+            assert loaded.config == wanted.config
+            assert all(torch.equal(a, b) for a, b in zip(loaded.state_dict().values(), wanted.state_dict().values()))
+            refused += json.loads(damaged) == json.loads(whole)  # a space became another
+    assert refused == 100
+
+
+def test_a_card_knows_the_checksum_too(folder):
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    card = folder / "card.json"
+    card.write_text(json.dumps({"sha256": config.pop("sha256")}), encoding="utf-8")
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert VAE.from_pretrained(folder)
+    for other in ("[]", "{}", "no card"):
+        card.write_text(other, encoding="utf-8")
+        assert VAE.from_pretrained(folder)
+    card.write_text('{"sha256": "0"}', encoding="utf-8")
+    with pytest.raises(
+        ValueError, match=r"are damaged \(expected the sha256 0, got \w{64}\); copy or download them again"
+    ):
+        VAE.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_weights_that_are_no_numbers(tmp_path, value):
+    network = tiny()
+    network.save_pretrained(tmp_path)
+    before = (tmp_path / "model.safetensors").read_bytes()
+    with torch.no_grad():
+        network.to_latent.bias[1] = value
+    with pytest.raises(
+        ValueError, match=r"expected finite weights, got NaN or infinity in to_latent.bias; nothing is w"
+    ):
+        network.save_pretrained(tmp_path)
+    assert (tmp_path / "model.safetensors").read_bytes() == before
+    (tmp_path / "model.safetensors").write_bytes(save(network.state_dict()))
+    (tmp_path / "config.json").write_text(json.dumps(network.config), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"are of no use: NaN or infinity in to_latent.bias; train or copy them anew"):
+        VAE.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.bool, torch.complex64, "float16", 16])
+def test_precisions_that_hold_no_weights(tmp_path, dtype):
+    with pytest.raises(TypeError, match=r"expected dtype out of torch.float64, torch.float32, .*, got"):
+        tiny().save_pretrained(tmp_path / "new", dtype=dtype)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_precision_that_is_too_small(tmp_path):
+    network = tiny()
+    with torch.no_grad():
+        network.to_latent.bias[0] = 1e6
+    with pytest.raises(
+        ValueError, match=r"infinity in to_latent.bias; nothing is written; .* torch.float16 cannot hold"
+    ):
+        network.save_pretrained(tmp_path, dtype=torch.float16)
+    network.save_pretrained(tmp_path, dtype=torch.bfloat16)
+    assert VAE.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
+def test_weights_saved_inside_of_something(tmp_path, prefix):
+    network = tiny()
+    weights = {prefix + name: value for name, value in network.state_dict().items()}
+    (tmp_path / "model.safetensors").write_bytes(save(weights))
+    (tmp_path / "config.json").write_text(json.dumps(network.config), encoding="utf-8")
+    loaded = VAE.from_pretrained(tmp_path)
+    assert all(torch.equal(a, b) for a, b in zip(loaded.state_dict().values(), network.state_dict().values()))
+
+
+def test_weights_of_whole_numbers_are_not_floats(tmp_path):
+    network = tiny()
+    weights = {k: v.view(torch.int32) if k == "to_latent.bias" else v for k, v in network.state_dict().items()}
+    (tmp_path / "model.safetensors").write_bytes(save(weights))
+    (tmp_path / "config.json").write_text(json.dumps(network.config), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"do not fit .*: to_latent.bias has shape \(6,\) and torch.int32, not \(6,\)"):
+        VAE.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("device", ["gpu", "mps:x", "tpu"])
+def test_devices_that_there_are_not(folder, device):
+    with pytest.raises(ValueError, match=f"(expected a device such as 'auto', .*, got|device) '{device}'"):
+        VAE.from_pretrained(folder, device=device)
+
+
+@pytest.mark.parametrize("name", [None, 3, b"lines-1-4", ["lines-1-4"]])
+def test_what_is_no_name(name):
+    with pytest.raises(TypeError, match="expected the name of weights or of their folder, got"):
+        VAE.from_pretrained(name)
+
+
+@pytest.mark.parametrize(
     "content", ["[]", "null", "{}", '{"model_type": "bert"}', '{"latent_dim": 3, "encoder": "compact"}']
 )
 def test_configuration_of_something_else(folder, content):
@@ -512,15 +682,19 @@ def test_options_of_the_hub_are_not_for_weights_left_out(left_out):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"encoder": "resnet34"}, ValueError, "expected encoder to be one of compact, resnet18, .*, got 'resnet34'"),
-        ({"decoder": "big"}, ValueError, "expected decoder to be one of compact, paper, got 'big'"),
-        ({"gauge": "fixed"}, ValueError, "expected gauge to be one of canonical, none, got 'fixed'"),
+        ({"encoder": "resnet34"}, ValueError, "expected encoder to be 'compact', 'resnet18', .*, got 'resnet34'"),
+        ({"decoder": "big"}, ValueError, "expected decoder to be 'compact' or 'paper', got 'big'"),
+        ({"gauge": "fixed"}, ValueError, "expected gauge to be 'canonical' or 'none', got 'fixed'"),
         ({"frozen": True}, ValueError, "expected frozen=True with a ResNet encoder only, got encoder='compact'"),
         ({"pretrained": True}, ValueError, "expected pretrained=True with a ResNet encoder only, got encoder='comp"),
         ({"size": 100}, ValueError, "expected size as a multiple of 16 pixels, got 100; crop or resize to 96"),
         ({"size": 200}, ValueError, "expected size as a multiple of 32 pixels, got 200; crop or resize to 192"),
         ({"size": 3}, ValueError, "expected size as a multiple of 16 pixels, got 3; crop or resize to 16"),
         ({"size": 64.0}, TypeError, "expected size as a whole number, got 64.0"),
+        ({"encoder": ["compact"]}, ValueError, r"expected encoder to be .*, got \['compact'\]"),
+        ({"frozen": "false"}, TypeError, r"expected frozen to be True or False, got 'false' \(str\)"),
+        ({"pretrained": 0}, TypeError, "expected pretrained to be True or False, got 0"),
+        ({"latent_dim": 10**9}, ValueError, "expected latent_dim of at most 65536, got 1000000000"),
         ({"latent_dim": 0}, ValueError, "expected latent_dim of at least 1, got 0"),
         ({"channels": 12}, ValueError, "expected channels below 8 or a multiple of 8, got 12"),
     ],
@@ -534,7 +708,16 @@ def test_bad_networks(options, error, message):
 @pytest.mark.parametrize(
     ("value", "error", "message"),
     [
-        ("image.png", (TypeError, ValueError), "expected .*got 'image.png'"),
+        ("image.png", TypeError, "expected images as a torch tensor, got 'image.png'"),
+        (torch.zeros(2, 1, 32, 32).numpy(), TypeError, "expected images as a torch tensor, got a ndarray"),
+        (
+            torch.full((2, 1, 32, 32), 255.0),
+            ValueError,
+            r"values in \[0, 1\], got values in \[255, 255\]; divide by 255",
+        ),
+        (torch.full((2, 1, 32, 32), -0.5), ValueError, r"values in \[0, 1\], got values in \[-0.5, -0.5\]"),
+        (torch.full((2, 1, 32, 32), torch.nan), ValueError, "finite values"),
+        (torch.zeros(2, 1, 32, 32, dtype=torch.complex64), TypeError, "complex64"),
         (torch.zeros(32, 32), ValueError, r"expected images of shape \(batch, 1, 32, 32\), got .*shape \(32, 32\)"),
         (torch.zeros(2, 3, 32, 32), ValueError, r"expected images of shape \(batch, 1, 32, 32\), got"),
         (torch.zeros(2, 1, 64, 64), ValueError, r"expected images of shape \(batch, 1, 32, 32\), got"),
@@ -545,6 +728,37 @@ def test_bad_networks(options, error, message):
 def test_bad_images(method, value, error, message):
     with pytest.raises(error, match=message):
         getattr(tiny(), method)(value)
+
+
+@pytest.mark.parametrize("method", ["encode", "forward"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_images_of_another_precision(method, dtype):
+    with pytest.raises(
+        TypeError, match=r"network's precision, torch.float32, .* convert them with .to\(torch.float32\)"
+    ):
+        getattr(tiny(), method)(images().to(dtype))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert getattr(tiny(), method)(images()) is not None
+
+
+@pytest.mark.parametrize("value", [0, -1, 2.0, None])
+def test_bad_batch_sizes(value):
+    for method in ("reconstruct", "realisations"):
+        with pytest.raises(
+            (TypeError, ValueError), match=r"expected batch_size (of at least 1|as a whole number), got"
+        ):
+            getattr(tiny(noise_dim=2), method)(images(), batch_size=value)
+
+
+def test_networks_do_not_depend_on_the_default_precision(folder):
+    wanted = VAE.from_pretrained(folder).reconstruct(images())
+    sample = LineImages(size=32).sample(3)
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert torch.equal(VAE.from_pretrained(folder).reconstruct(images()), wanted)
+        assert torch.equal(LineImages(size=32).sample(3).images, sample.images)
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 def test_grey_values_and_nan_are_no_phase():
