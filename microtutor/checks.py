@@ -32,10 +32,11 @@ def quote(x: Any, *, most: int = 80) -> str:
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
-def check_field(x: Any, *, ndim: int = 2, name: str = "image", empty: bool = False) -> Tensor:
+def check_field(x: Any, *, ndim: int = 2, name: str = "image", empty: bool = False, finite: bool = True) -> Tensor:
     """Return x if it is a finite, non-empty float tensor with at least ndim axes.
 
-    With empty=True a batch may hold no images, but every image must hold pixels.
+    With empty=True a batch may hold no images, but every image must hold pixels. With finite=False nothing is read of
+    the values, for what is asked at each step of a training.
 
     Raises:
         TypeError: x is no tensor, or its dtype is not a float.
@@ -51,7 +52,7 @@ def check_field(x: Any, *, ndim: int = 2, name: str = "image", empty: bool = Fal
         raise ValueError(f"expected the {name} with at least {ndim} axes ({axes}), got {describe(x)}")
     if 0 in (x.shape[x.ndim - ndim :] if empty else x.shape):
         raise ValueError(f"expected the {name} with at least one pixel, got {describe(x)}")
-    if not bool(torch.isfinite(x.detach().sum())) and not bool(torch.isfinite(x.detach()).all()):
+    if finite and not bool(torch.isfinite(x.detach().sum())) and not bool(torch.isfinite(x.detach()).all()):
         raise ValueError(
             f"expected finite values in the {name}, got NaN or infinity; find them with torch.isfinite, and where a "
             "mask can be given, set them to 0 there and in the mask"
@@ -138,8 +139,11 @@ def check_number(
     minimum: float | None = None,
     below: float | None = None,
     maximum: float | None = None,
-) -> float:
+    optional: bool = False,
+) -> Any:
     """Return value as a float if it is a finite number within the limits, of which `above` and `below` are no part.
+
+    With optional=True it may be None, which comes back as it is.
 
     >>> check_number(0.5, name="fraction", minimum=0, maximum=1)
     0.5
@@ -147,6 +151,8 @@ def check_number(
     Traceback (most recent call last):
     ValueError: expected fraction as a finite number of at least 0 and at most 1, got 2
     """
+    if optional and value is None:
+        return None
     limits = [
         (above, "above", lambda x, limit: x > limit),
         (minimum, "of at least", lambda x, limit: x >= limit),
@@ -154,7 +160,7 @@ def check_number(
         (maximum, "at most", lambda x, limit: x <= limit),
     ]
     told = " and ".join(f"{word} {limit:g}" for limit, word, _ in limits if limit is not None)
-    wanted = f"expected {name} as a finite number{told and ' '}{told}"
+    wanted = f"expected {name} as a finite number{told and ' '}{told}{', or None' if optional else ''}"
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{wanted}, got {describe(value)}")
     if not math.isfinite(value) or not all(limit is None or holds(value, limit) for limit, _, holds in limits):

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.fft import irfft2, rfft2
 
-from microtutor.checks import check_field, check_same_shape
+from microtutor.checks import check_choice, check_field, check_number, check_same_shape
 from microtutor.statistics.correlations import power_spectrum
-from microtutor.statistics.products import full_precision, parts_for_cache, squared_modulus
+from microtutor.statistics.products import full_precision, image_of, parts_for_cache, spectrum_of, squared_modulus
 
 Reduction = Literal["mean", "sum", "none"]
 
@@ -39,16 +39,15 @@ class StatisticsLoss(nn.Module):
     >>> a, b = torch.eye(2), torch.zeros(2, 2)
     >>> StatisticsLoss()(a, b)  # f_a is 0.5 at two of four shifts, f_b is 0
     tensor(0.1250)
+    >>> StatisticsLoss()(a, torch.zeros(3, 3))
+    Traceback (most recent call last):
+    ValueError: expected reconstruction and target of the same shape, got (2, 2) and (3, 3)
     """
 
     def __init__(self, reduction: Reduction = "mean", *, soft_indicator: float | None = None):
         super().__init__()
-        if reduction not in ("mean", "sum", "none"):
-            raise ValueError(f"expected reduction to be 'mean', 'sum' or 'none', got {reduction!r}")
-        if soft_indicator is not None and not soft_indicator > 0:
-            raise ValueError(f"expected soft_indicator as a width above 0, or None, got {soft_indicator!r}")
-        self.reduction = reduction
-        self.soft_indicator = soft_indicator
+        self.reduction = check_choice(reduction, ("mean", "sum", "none"), name="reduction")
+        self.soft_indicator = check_number(soft_indicator, name="soft_indicator", above=0, optional=True)
 
     def spectrum(self, images: Tensor) -> Tensor:
         """The power spectrum that stands for an image in the loss: compute it once for a target that stays.
@@ -58,6 +57,9 @@ class StatisticsLoss(nn.Module):
         >>> bool(loss(torch.ones(4, 4), target_spectrum=cached) == loss(torch.ones(4, 4), target))
         True
         """
+        return self._spectrum(check_field(images, empty=True))
+
+    def _spectrum(self, images: Tensor) -> Tensor:
         with torch.autocast(images.device.type, enabled=False):
             images = self._indicator(images)
             if images.requires_grad or images.ndim < 3 or not len(images):
@@ -80,7 +82,7 @@ class StatisticsLoss(nn.Module):
             raise TypeError("expected either target or target_spectrum, got both")
         if target is not None:
             check_same_shape(reconstruction, check_field(target, name="target"), ("reconstruction", "target"))
-            target_spectrum = self.spectrum(target)
+            target_spectrum = self._spectrum(target)
         if target_spectrum is None:
             raise TypeError("expected either target or target_spectrum, got neither")
         error, _ = _spectral_error(self._indicator(reconstruction), target_spectrum, statistics=1.0)
@@ -108,7 +110,7 @@ class _SpectralError(torch.autograd.Function):
         gradient = torch.empty_like(images, memory_format=torch.contiguous_format) if ctx.needs_input_grad[0] else None
         flat, wanted = images.reshape(-1, height, width), target.reshape(-1, height, width // 2 + 1)
         for part in parts_for_cache(len(flat), pixels, flat.detach()):
-            spectrum = rfft2(flat[part].contiguous())
+            spectrum = spectrum_of(flat[part], 2)
             power = squared_modulus(spectrum).div_(pixels)
             slope: Tensor | int = 0
             if statistics:
@@ -120,7 +122,7 @@ class _SpectralError(torch.autograd.Function):
                 terms[1, part] = _sum_over_frequencies((made - meant).square(), width) / pixels
                 slope = slope + (1 - meant.div_(made)).mul_(2 * amplitude)
             if gradient is not None:
-                gradient.view(-1, height, width)[part] = irfft2(spectrum.mul_(slope), s=(height, width))
+                gradient.view(-1, height, width)[part] = image_of(spectrum.mul_(slope), shape[-2:])
         ctx.weights = statistics, amplitude
         ctx.save_for_backward(gradient, *((images, target) if ctx.needs_input_grad[1] else ()))
         terms = terms.reshape(2, *shape[:-2])
@@ -151,6 +153,7 @@ def _spectral_error(
     made: Tensor, target_spectrum: Tensor, *, statistics: float = 0.0, amplitude: float = 0.0
 ) -> tuple[Tensor, Tensor]:
     """Weighted error of spectra per image, and its two terms unweighted, without gradient: see `_SpectralError`."""
+    check_field(target_spectrum, name="target_spectrum", finite=False)
     expected = (*made.shape[:-1], made.shape[-1] // 2 + 1)
     if target_spectrum.shape != expected:
         raise ValueError(f"expected target_spectrum of shape {expected}, got {tuple(target_spectrum.shape)}")
@@ -177,7 +180,8 @@ def data_loss(reconstruction: Tensor, target: Tensor) -> Tensor:
     >>> data_loss(torch.ones(3, 1, 2, 2), torch.zeros(3, 1, 2, 2))
     tensor(4.)
     """
-    check_same_shape(reconstruction, target, ("reconstruction", "target"))
+    check_field(reconstruction, name="reconstruction", finite=False)
+    check_same_shape(reconstruction, check_field(target, name="target", finite=False), ("reconstruction", "target"))
     with torch.autocast(reconstruction.device.type, enabled=False):
         return (full_precision(reconstruction) - full_precision(target)).square().sum((-2, -1)).mean()
 
@@ -220,7 +224,8 @@ def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     >>> kl_divergence(torch.tensor([[1., 0.]]), torch.zeros(1, 2))
     tensor(0.5000)
     """
-    check_same_shape(mean, log_variance, ("mean", "log_variance"))
+    check_field(mean, name="mean", finite=False)
+    check_same_shape(mean, check_field(log_variance, name="log_variance", finite=False), ("mean", "log_variance"))
     mean, log_variance = full_precision(mean), full_precision(log_variance)
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(-1).mean()
 
@@ -263,6 +268,12 @@ class WeightedLoss:
     diversity: float = 0.0
     likeness: float = 0.3
 
+    def __post_init__(self) -> None:
+        for name in ("alpha", "beta", "amplitude", "data", "greyness", "diversity"):
+            check_number(getattr(self, name), name=name, minimum=0)
+        check_number(self.likeness, name="likeness", minimum=0, below=1)
+        check_number(self.soft_indicator, name="soft_indicator", above=0, optional=True)
+
     def __call__(self, output, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss, a scalar, and its unweighted terms, detached.
 
@@ -271,13 +282,14 @@ class WeightedLoss:
             target: (batch, 1, H, W).
         """
         made = output.reconstruction
+        check_same_shape(made, target, ("the reconstruction", "the target"))
         terms = {"kl": kl_divergence(output.mean, output.log_variance)}
         total = self.beta * terms["kl"]
         if self.alpha or self.amplitude:
             loss, pixels = StatisticsLoss(soft_indicator=self.soft_indicator), math.prod(target.shape[-2:])
             error, (statistics, amplitude) = _spectral_error(
                 loss._indicator(made),
-                loss.spectrum(target),
+                loss._spectrum(target),
                 statistics=self.alpha * pixels,
                 amplitude=self.amplitude,
             )

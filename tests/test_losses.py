@@ -1,3 +1,4 @@
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -63,8 +64,21 @@ def test_homometric_lines_have_no_error():
     assert StatisticsLoss()(a, b) < 1e-14
 
 
+@pytest.mark.parametrize("shape", [(509, 503), (1021, 509)])
+def test_float32_where_sides_have_large_prime_factors(shape):
+    """As accurate as where they have none: the mean is no part of what is transformed."""
+    a, b = ((torch.rand(4, *shape, generator=torch.Generator().manual_seed(i)) < 0.7).float() for i in (1, 2))
+    errors, gradients = [], []
+    for one, other in ((a, b), (a.double(), b.double())):
+        one.requires_grad_()
+        errors.append(StatisticsLoss("none")(one, other))
+        gradients.append(torch.autograd.grad(errors[-1].sum(), one)[0])
+    assert (errors[0] / errors[1] - 1).abs().max() < 1.2e-4  # 5e-4 with it
+    assert (gradients[0] - gradients[1]).abs().max() < 2e-5 * gradients[1].abs().max()
+
+
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-@pytest.mark.parametrize("shape", [(4, 5), (2, 1, 3, 4)])
+@pytest.mark.parametrize("shape", [(4, 5), (2, 1, 3, 4), (11, 13)])
 @pytest.mark.parametrize("width", [None, 0.25])
 def test_gradcheck_of_statistics_loss(reduction, shape, width):
     a, b = noise(*shape, seed=1).requires_grad_(), noise(*shape, seed=2).requires_grad_()
@@ -242,7 +256,7 @@ def test_unknown_reduction():
 
 @pytest.mark.parametrize("width", [0, -0.25])
 def test_soft_indicator_without_width(width):
-    with pytest.raises(ValueError, match=f"expected soft_indicator as a width above 0, or None, got {width}"):
+    with pytest.raises(ValueError, match=f"expected soft_indicator as a finite number above 0, or None, got {width}"):
         StatisticsLoss(soft_indicator=width)
 
 
@@ -279,6 +293,28 @@ def test_bad_input_of_the_other_terms(function):
         function(torch.zeros(2, 3), torch.zeros(3, 2))
     with pytest.raises(TypeError, match="as a torch tensor, got a list"):
         function([0.0], torch.zeros(1))
+
+
+@pytest.mark.parametrize("name", ["alpha", "beta", "amplitude", "data", "greyness", "diversity"])
+def test_weights_are_numbers_of_at_least_0(name):
+    for value in (-1.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match=f"expected {name} as a finite number of at least 0, got {value:g}"):
+            WeightedLoss(**{name: value})
+    with pytest.raises(TypeError, match=rf"expected {name} as a finite number of at least 0, got '1' \(str\)"):
+        WeightedLoss(**{name: "1"})
+
+
+def test_other_settings_of_the_weighted_loss():
+    for value in (1.0, 2.0, -0.1):
+        with pytest.raises(ValueError, match="expected likeness as a finite number of at least 0 and below 1, got"):
+            WeightedLoss(likeness=value)
+    with pytest.raises(ValueError, match="expected soft_indicator as a finite number above 0, or None, got 0"):
+        WeightedLoss(soft_indicator=0)
+
+
+def test_a_spectrum_of_no_image():
+    with pytest.raises(TypeError, match="expected the image as a torch tensor, got a ndarray"):
+        StatisticsLoss().spectrum(torch.eye(3).numpy())
 
 
 # --- twin_likeness ----------------------------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.fft import rfftn
 
 from microtutor.checks import check_field, check_phase, check_same_shape, describe
 from microtutor.statistics.products import (
@@ -24,6 +23,7 @@ from microtutor.statistics.products import (
     periodic_means,
     shifts_in_reach,
     spatial_axes,
+    spectrum_of,
     squared_modulus,
     sums_of_products,
 )
@@ -58,7 +58,7 @@ def power_spectrum(m: Tensor, *, ndim: int = 2) -> Tensor:
     m = full_precision(check_field(m, ndim=ndim, empty=True))
     if not m.numel():  # FFT libraries refuse a batch of nothing
         return m.new_empty(*m.shape[:-1], m.shape[-1] // 2 + 1)
-    return squared_modulus(rfftn(m.contiguous(), dim=spatial_axes(ndim))).div_(math.prod(m.shape[-ndim:]))
+    return squared_modulus(spectrum_of(m, ndim)).div_(math.prod(m.shape[-ndim:]))
 
 
 def autocorrelation(
@@ -96,6 +96,10 @@ def autocorrelation(
     >>> autocorrelation(torch.tensor([[1., 0.], [0., 1.]]))
     tensor([[0.5000, 0.0000],
             [0.0000, 0.5000]])
+    >>> autocorrelation(torch.tensor([[0., 255.], [255., 0.]]))
+    Traceback (most recent call last):
+    ValueError: expected a phase image with values in [0, 1], got values in [0, 255]; divide by 255 or threshold
+    it first
     """
     m = full_precision(check_phase(m, ndim=ndim, empty=True))
     return _correlate(m, m, boundary, mask, ndim, centred, max_shift)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Literal
 
 import torch
@@ -71,14 +72,45 @@ def periodic_means(a: Tensor, b: Tensor, boundaries: tuple[Boundary, ...], reach
     Transforms of sides with large prime factors round by a share of the largest frequency, which is that of the mean:
     there the mean is taken off first, and its square added again.
     """
-    axes, shape = spatial_axes(len(reach)), a.shape[-len(reach) :]
-    if all(n == fast_length(n) for n in shape):
+    ndim, shape = len(reach), a.shape[-len(reach) :]
+    if is_fast(shape):
         return sums_of_products(a, b, boundaries, reach, math.prod(shape))
-    exact = a.dtype if a.device.type == "mps" else torch.float64  # mps has no float64
-    mean_a, mean_b = (m.mean(axes, keepdim=True, dtype=exact) for m in (a, b))
+    mean_a, mean_b = (exact_mean(m, ndim) for m in (a, b))
     first = a - mean_a.to(a.dtype)
     second = first if b is a else b - mean_b.to(b.dtype)
     return sums_of_products(first, second, boundaries, reach, math.prod(shape)) + (mean_a * mean_b).to(a.dtype)
+
+
+def spectrum_of(m: Tensor, ndim: int) -> Tensor:
+    """rfftn(m) over the last axes; where that rounds by a share of the mean, the mean is taken off first."""
+    axes, shape = spatial_axes(ndim), m.shape[-ndim:]
+    if is_fast(shape):
+        return rfftn(m.contiguous(), dim=axes)  # torch 2.6 refuses what was expanded
+    mean = exact_mean(m, ndim)
+    spectrum = rfftn(m - mean.to(m.dtype), dim=axes)
+    spectrum[(..., *(slice(1),) * ndim)] += (mean * math.prod(shape)).to(m.dtype)
+    return spectrum
+
+
+def image_of(spectrum: Tensor, shape: torch.Size) -> Tensor:
+    """irfftn(spectrum), accurate where `spectrum_of` is; it may overwrite its argument."""
+    axes = spatial_axes(len(shape))
+    if is_fast(shape):
+        return irfftn(spectrum, s=shape, dim=axes)
+    zero = (..., *(slice(1),) * len(shape))
+    level = spectrum[zero].real / math.prod(shape)
+    spectrum[zero] = 0
+    return irfftn(spectrum, s=shape, dim=axes) + level
+
+
+def is_fast(shape: torch.Size) -> bool:
+    """Whether all sides have small prime factors alone: FFTs of others are slower, and round more."""
+    return all(n == fast_length(n) for n in shape)
+
+
+def exact_mean(m: Tensor, ndim: int) -> Tensor:
+    """The mean of each image, with its axes kept, in float64 where there is such a thing."""
+    return m.mean(spatial_axes(ndim), keepdim=True, dtype=m.dtype if m.device.type == "mps" else torch.float64)
 
 
 def sums_of_products(a: Tensor, b: Tensor, boundaries: tuple[Boundary, ...], reach: Reach, count: int = 1) -> Tensor:
@@ -189,6 +221,7 @@ def pair_counts(shape: torch.Size, boundaries: tuple[Boundary, ...], reach: Reac
     return count.to(like)
 
 
+@cache
 def fast_length(n: int) -> int:
     """The least length of at least n with no prime factor above 7, for which FFTs are quick."""
     while True:
