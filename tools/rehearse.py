@@ -23,7 +23,7 @@ import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import metadata, resources
+from importlib import metadata
 from pathlib import Path
 
 import nbformat
@@ -37,7 +37,16 @@ REPORT = ROOT / "_build" / "rehearsal.json"
 RECORD = ROOT / "results" / "rehearsal.json"
 DOUBLE = Path(__file__).with_name("colab_double.py")
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "matplotlib", "ipywidgets", "ipython", "scikit-learn")
-PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "JUPYTER_PREFER_ENV_PATH", "PYTHONNOUSERSITE")  # to a kernel
+PASSED_ON = (
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "JUPYTER_PREFER_ENV_PATH",
+    "PYTHONNOUSERSITE",
+    "GOMP_SPINCOUNT",  # threads that wait quietly: a busy neighbour then costs little, and results are the same
+    "PYDEVD_DISABLE_FILE_VALIDATION",  # no word on debuggers
+)  # to a kernel
 ANSI = re.compile(r"\x1b\[[\d;]*m")
 FACTS = "import sys; print(sys.modules['google.colab'].rehearsal())"
 
@@ -158,7 +167,7 @@ def bare_folder() -> Iterator[tuple[Path, dict[str, str]]]:
         link_data(top / "data")
         environment = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
         environment |= {"HOME": str(top / "home"), "IPYTHONDIR": str(top / "ipython")}
-        environment |= {"MICROTUTOR_DATA": str(top / "data"), "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+        environment |= {"MICROTUTOR_DATA": str(top / "data")}
         environment |= {"REHEARSAL_INSTALL": f"install -q --no-deps {wheel_address()}"}
         yield top / "content", environment
 
@@ -179,7 +188,9 @@ def link_data(folder: Path) -> None:
 
 def colab_notebooks() -> list[Path]:
     """The Colab notebooks in the installed package, in the order in which they are read."""
-    folder = Path(str(resources.files("microtutor.chapters")))
+    import microtutor
+
+    folder = Path(microtutor.__file__).parent / "chapters"
     return [folder / path.name for path in chapters()]
 
 
@@ -277,14 +288,18 @@ def main(arguments: list[str]) -> int:
 
 
 def write_record(report: dict, failed: bool) -> None:
-    """Keep a report for the page on it, if it is one of everything, without failure."""
+    """Keep a report, and show it on its page, if it is one of everything, without failure."""
+    from status_page import write_page
+
     from microtutor.files import write_json
 
     if failed or "tests" not in report or any("skipped" in chapter for chapter in report["chapters"].values()):
         print("Nothing is recorded: a record is of all chapters and the tests, all passed.")
         return
-    write_json(RECORD, {"command": "make rehearse RECORD=1"} | report)
-    print(f"Recorded in {RECORD.relative_to(ROOT)}; then bring its page in step: python tools/status_page.py")
+    record = {"command": "make rehearse RECORD=1"} | report
+    write_json(RECORD, record)
+    write_page(record)
+    print(f"Recorded in {RECORD.relative_to(ROOT)} and on the book's page book/status.md.")
 
 
 if __name__ == "__main__":

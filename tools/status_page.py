@@ -1,0 +1,75 @@
+"""Write what results/rehearsal.json holds into the book's page on it, book/status.md.
+
+    python tools/status_page.py    # `make rehearse RECORD=1` does it at its end
+
+Only what stands between the two remarks on the page is written; the text around it is written by hand.
+"""
+
+import re
+
+import nbformat
+from outline import ROOT, chapters
+
+from microtutor.files import replacing
+from microtutor.records import read_record
+
+PAGE = ROOT / "book" / "status.md"
+BEGIN = "% what follows is written by tools/status_page.py"
+END = "% end of what tools/status_page.py writes"
+NAMES = {"python": "Python", "ipython": "IPython"}
+VERSIONS = ("python", "torch", "torchvision", "numpy", "scipy", "matplotlib", "scikit-learn", "ipywidgets", "ipython")
+
+
+def title(chapter: str) -> str:
+    """The title of a chapter, named without suffix."""
+    cells = nbformat.read(ROOT / "book" / f"{chapter}.ipynb", as_version=4).cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    return re.search(r"^# (.+)$", text, re.MULTILINE)[1]
+
+
+def table(record: dict) -> str:
+    """The chapters in their order, each with its seconds and its memory, and the sum."""
+    rows = [(path.stem, record["chapters"][path.stem]) for path in chapters()]
+    lines = ["| | chapter | seconds | memory, GB |", "|---:|---|---:|---:|"]
+    for number, (name, found) in enumerate(rows, 1):
+        cells = number, f"[{title(name)}]({name}.ipynb)", f"{found['seconds']:.0f}", f"{found['megabytes'] / 1000:.1f}"
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    total = sum(found["seconds"] for _, found in rows)
+    return "\n".join([*lines, f"| | all, one after the other | {total:.0f} | |"])
+
+
+def facts(record: dict) -> str:
+    """When and on what this was measured, and how the tests of the package went."""
+    versions = ", ".join(f"{NAMES.get(name, name)} {record[name]}" for name in VERSIONS)
+    tests = record["tests"]
+    return (
+        f"Measured on {record['date']} with microtutor {record['microtutor']} (commit `{record['commit']}`) on "
+        f"{record['processor']}, {record['device']}.\nVersions: {versions}.\n"
+        f"With the same versions {tests['passed']} tests of the package passed, {tests['failed']} failed and "
+        f"{tests['skipped']} were skipped, in {tests['seconds']:.0f} s."
+    )
+
+
+def with_record(page: str, record: dict) -> str:
+    """The text of the page with what a record holds.
+
+    Raises:
+        ValueError: the page has no place for it.
+    """
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(
+            f"expected the lines {BEGIN!r} and {END!r} in {PAGE.name}; write them where the table has to stand"
+        )
+    return f"{before}{begin}\n\n{table(record)}\n\n{facts(record)}\n\n{end}{after}"
+
+
+def write_page(record: dict) -> None:
+    text = with_record(PAGE.read_text(encoding="utf-8"), record)
+    with replacing(PAGE) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_page(read_record("rehearsal"))
