@@ -75,6 +75,7 @@ define install-wheel
 	@$(1)/bin/python -m pip install -qq --disable-pip-version-check --no-deps --force-reinstall $(1)/wheel/*.whl
 endef
 
+rehearse: export IPYTHONDIR := $(CURDIR)/$(COLAB)/ipython
 rehearse: $(COLAB)/.ready ## run all Colab notebooks, then the tests, with Colab's versions (RECORD=1 keeps the times)
 	@echo "Running every Colab notebook in one bare folder, then the tests (about 25 minutes on two cores) ..."
 	$(call install-wheel,$(COLAB))

@@ -1,6 +1,6 @@
 """Renew tools/pins/colab.txt, the versions that Colab ships, from the list that Colab publishes.
 
-    python tools/colab_pins.py
+    python tools/colab_pins.py    # any Python with this package in reach; nothing else is needed
 
 The pins keep their order and their remarks; only versions change, and the lines that say where they are from.
 """
@@ -10,12 +10,11 @@ import re
 import sys
 import urllib.error
 import urllib.request
-
-from outline import ROOT
+from pathlib import Path
 
 from microtutor.files import replacing
 
-PINS = ROOT / "tools" / "pins" / "colab.txt"
+PINS = Path(__file__).resolve().parent / "pins" / "colab.txt"
 REPOSITORY = "googlecolab/backend-info"
 NEWEST = f"https://api.github.com/repos/{REPOSITORY}/commits?path=pip-freeze.txt&per_page=1"
 FILE = f"https://raw.githubusercontent.com/{REPOSITORY}/{{commit}}/{{name}}"
@@ -80,7 +79,7 @@ def main() -> int:
         frozen, system = (download(FILE.format(commit=commit, name=n)) for n in ("pip-freeze.txt", "os-info.txt"))
     except (urllib.error.URLError, TimeoutError) as error:
         reason = getattr(error, "reason", error)
-        print(f"Colab's list cannot be had ({reason}), so {PINS.relative_to(ROOT)} stays as it is.", file=sys.stderr)
+        print(f"Colab's list cannot be had ({reason}), so tools/pins/{PINS.name} stays as it is.", file=sys.stderr)
         return 1
     python = re.search(r"^Python (\S+)", system, re.MULTILINE)
     source = {"commit": commit, "date": newest["commit"]["committer"]["date"][:10]}
