@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import json
+import math
 import os
 import subprocess
 import sys
@@ -13,23 +14,42 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from microtutor.checks import check_choice, describe, quote
 from microtutor.environment import report_environment
 from microtutor.evaluation import CropEvaluation, Evaluation, evaluate, evaluate_crops, rock_report
+from microtutor.evaluation.metrics import check_vae
 from microtutor.files import write_json
-from microtutor.microstructures import LineSample
-from microtutor.models import VAE
+from microtutor.microstructures import LineImages, LineSample, RockCrops
+from microtutor.microstructures.rock import PORES_ARE_DARK
+from microtutor.microstructures.samples import ask, check_images
+from microtutor.models import VAE, shipped_weights
+from microtutor.models.vae import WEIGHTS
 from microtutor.training import TrainingConfig, read_log
 from microtutor.training.config import ImageSource
 
 _PACKAGE = Path(__file__).parent
-RESULTS = next(folder for folder in (_PACKAGE / "results", _PACKAGE.parent / "results") if folder.is_dir())
+_PLACES = (_PACKAGE / "results", _PACKAGE.parent / "results")  # in a wheel, in a checkout
+RESULTS = next((folder for folder in _PLACES if folder.is_dir()), _PLACES[0])
+TEXT = ("choice", "data_set", "commit", "ran")  # columns of a recorded experiment that are no numbers
+RUN, CARD = "training.json", "card.json"  # what stands beside weights, and says what they were trained on
 METRICS = tuple(f.name for f in fields(Evaluation) if f.type == "float")  # those that are numbers
 
 
 def metrics(evaluation: Evaluation | CropEvaluation) -> dict[str, Any]:
-    """The numbers of an evaluation, without those of single images, to five significant digits."""
+    """The numbers of an evaluation, without those of single images, to five significant digits; None for NaN.
+
+    Raises:
+        TypeError: it is no evaluation.
+    """
+    if not isinstance(evaluation, (Evaluation, CropEvaluation)):
+        raise TypeError(f"expected what evaluate or evaluate_crops gives, got {describe(evaluation)}")
     values = {f.name: getattr(evaluation, f.name) for f in fields(evaluation) if f.name != "per_image"}
-    return {name: float(f"{value:.5g}") if isinstance(value, float) else value for name, value in values.items()}
+    return {name: _number(value) if isinstance(value, float) else value for name, value in values.items()}
+
+
+def _number(value: float) -> float | None:
+    """Five significant digits; None, which JSON knows, for NaN and infinity, which it does not."""
+    return float(f"{value:.5g}") if math.isfinite(value) else None
 
 
 def evaluate_on(vae: VAE, source: ImageSource, images: int = 1000, seed: int = 0) -> Evaluation | CropEvaluation:
@@ -37,18 +57,130 @@ def evaluate_on(vae: VAE, source: ImageSource, images: int = 1000, seed: int = 0
 
     Images that the metrics cannot do without a phase of, empty ones and crops of one phase, are left out; how many is
     said on the error stream, and the evaluation's `images` counts those that were measured.
+
+    Raises:
+        TypeError, ValueError: vae is no VAE, or the source does not give images for it; see `checked_images`. Or none
+            of them has both phases.
     """
-    sample = source.sample(images, seed=seed)
-    usable = sample.images.flatten(1).amax(1) > 0
+    check_vae(vae)
+    sample = ask(source, images, seed=seed)
+    found = check_images(sample, images, vae.size)
+    usable = found.flatten(1).amax(1) > 0
     if not isinstance(sample, LineSample):
-        usable &= sample.images.flatten(1).amin(1) < 1
+        usable &= found.flatten(1).amin(1) < 1
     left_out = int((~usable).sum())
+    if left_out == images:
+        raise ValueError(f"expected images with both phases in them, got {images} with one phase only")
     if left_out:
         print(f"left out {left_out} of {images} images, which have one phase only", file=sys.stderr)
     if isinstance(sample, LineSample):
         return evaluate(vae, sample[usable] if left_out else sample)
     rock = getattr(source, "rock", "")
-    return evaluate_crops(vae, sample.images[usable], data_set=rock if isinstance(rock, str) else "")
+    return evaluate_crops(vae, found[usable], data_set=rock if isinstance(rock, str) else "")
+
+
+def trained_with(name: str | os.PathLike) -> TrainingConfig | None:
+    """The configuration that weights were trained with, as the run or the card beside them says; None if neither does.
+
+    Args:
+        name: as for `VAE.from_pretrained`; of a hub id nothing is known.
+
+    Raises:
+        ValueError: the file beside them is damaged.
+
+    >>> trained_with("lines-3-6").count
+    (3, 6)
+    """
+    if not isinstance(name, (str, os.PathLike)):
+        raise TypeError(f"expected the name of weights or of their folder, got {quote(name)}")
+    folder = WEIGHTS / str(name) if str(name) in shipped_weights() else Path(name)
+    said = _read_json(folder / RUN) or (_read_json(folder / CARD) or {}).get("configuration")
+    if not said:
+        return None
+    known = {field.name for field in fields(TrainingConfig)}
+    try:
+        return TrainingConfig(**{key: value for key, value in said.items() if key in known})
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ValueError(
+            f"what stands beside the weights in {folder} is the configuration of no run: {error}"
+        ) from error
+
+
+def source_for(
+    name: str | os.PathLike,
+    size: int,
+    *,
+    material: str | None = None,
+    count: tuple[int, int] | None = None,
+    unseen: bool = False,
+) -> ImageSource:
+    """What to measure weights on: the material that they were trained on, unless another one is asked for.
+
+    Args:
+        name: as for `VAE.from_pretrained`.
+        size: side of the images, as the network has it.
+        material: lines, berea or ketton; by default their own.
+        count: fewest and most lines; by default their own.
+        unseen: whether another material than their own, or other numbers of lines, are meant to be.
+
+    Raises:
+        ValueError: nothing says what they were trained on and material is None; they were trained on images of the
+            user's own; or the material or the numbers of lines are others, and unseen is False.
+
+    >>> source_for("lines-3-6", 224)
+    LineImages(count=(3, 6), size=224)
+    >>> source_for("berea", 128, material="lines")
+    Traceback (most recent call last):
+    ValueError: expected the material that 'berea' saw in training, berea, got lines; take unseen=True to measure there
+    """
+    if material is not None:
+        check_choice(material, ("lines", *PORES_ARE_DARK), name="material")
+    config, named = trained_with(name), quote(str(name))
+    if config is None and material is None:
+        raise ValueError(
+            f"expected a material, lines, berea or ketton, as nothing beside the weights {named} says what they saw"
+        )
+    if config is not None and config.material == "own" and not (material and unseen):
+        raise ValueError(
+            f"the weights {named} were trained with a source of the user's own (material='own'), which is not stored; "
+            "measure them in Python: evaluate_on(vae, source)"
+        )
+    if config is not None:
+        material, count = _seen(config, named, material, count, unseen=unseen)
+    return LineImages(count or (1, 4), size) if material == "lines" else RockCrops(str(material), size=size)
+
+
+def _seen(
+    config: TrainingConfig, named: str, material: str | None, count: tuple[int, int] | None, *, unseen: bool
+) -> tuple[str, tuple[int, int] | None]:
+    """The material and the numbers of lines to measure on, once they are those of training, or meant to be others."""
+    material = material or config.material
+    if material != config.material:
+        other = (config.material, material)
+    elif material == "lines":
+        count = count or config.count
+        other = None if tuple(count) == config.count else tuple("{}-{} lines".format(*c) for c in (config.count, count))
+    else:
+        other = None
+    if other and not unseen:
+        raise ValueError(
+            f"expected the material that {named} saw in training, {other[0]}, got {other[1]}; take unseen=True to "
+            "measure there"
+        )
+    return material, count
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    """What a JSON file holds, if there is one; it must be a table of names."""
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged ({error}); remove it, or copy it again") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"expected names and values in {path}, got {quote(content)}")
+    return content
 
 
 def evaluate_on_seeds(vae: VAE, source: ImageSource, images: int = 1000) -> dict[int, Evaluation | CropEvaluation]:
@@ -81,8 +213,13 @@ def write_record(
         vae: the trained model.
         run_folder: the run's output folder, with log.csv.
         evaluations: of the trained model, by the seed of the held-out images.
+
+    Raises:
+        ValueError: log.csv holds no rows.
     """
-    log = read_log(run_folder)
+    log, run_folder = read_log(run_folder), Path(run_folder)
+    if not log.get("seconds"):
+        raise ValueError(f"expected rows in {run_folder / 'log.csv'}, got none; train again, or resume the run")
     record = {
         "command": command,
         "seed": config.seed,
@@ -91,12 +228,11 @@ def write_record(
         "wall_time_seconds": log["seconds"][-1],
         "images_seen": int(log["images"][-1]),
         "trainable_parameters": sum(p.numel() for p in vae.parameters() if p.requires_grad),
-        "processes": int(os.environ.get("WORLD_SIZE", 1)),
+        "processes": int((_read_json(run_folder / RUN) or {}).get("processes") or os.environ.get("WORLD_SIZE", 1)),
         "configuration": config.as_dict(),
         "metrics": metrics_by_seed(evaluations),
         "curve": {
-            name: [float(f"{v:.5g}") for v in log[name]]
-            for name in ("images", "seconds", "validation_statistics_error")
+            name: [_number(v) for v in log[name]] for name in ("images", "seconds", "validation_statistics_error")
         },
     }
     write_json(path, record)
@@ -152,7 +288,7 @@ def read_runs(name: str) -> list[dict[str, Any]]:
     """
     with open(_result(f"{name}.csv"), newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    return [{k: v if k in ("choice", "data_set") else float(v) for k, v in row.items()} for row in rows]
+    return [{k: v if k in TEXT else float(v or "nan") for k, v in row.items()} for row in rows]
 
 
 def recorded_configuration(name: str) -> TrainingConfig:
@@ -168,6 +304,11 @@ def recorded_configuration(name: str) -> TrainingConfig:
 
 def _result(file_name: str) -> Path:
     path = RESULTS / file_name
+    if not RESULTS.is_dir():
+        raise FileNotFoundError(
+            f"expected the recorded results in {' or '.join(map(str, _PLACES))}, and neither folder is there; install "
+            "microtutor again"
+        )
     if not path.is_file():
         known = ", ".join(sorted(p.name for p in RESULTS.glob(f"*{path.suffix}")))
         raise FileNotFoundError(f"expected one of the recorded results {known}; got {file_name!r}")

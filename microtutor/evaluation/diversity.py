@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from microtutor.checks import check_phase, check_same_shape, describe
+from microtutor.checks import check_field, check_phase, check_same_shape, describe
 from microtutor.evaluation.metrics import aligned_channel_error
 from microtutor.statistics import autocorrelation
 
@@ -81,8 +81,8 @@ def diversity(images: Tensor, unrelated: Tensor, *, target_statistics: Tensor | 
     >>> diversity(m[:2], m[2:]).ratio  # two places of one bar are one realisation
     0.0
     """
+    images, unrelated = check_phase(images, name="realisations"), check_phase(unrelated, name="unrelated images")
     for name, batch in (("realisations", images), ("unrelated images", unrelated)):
-        check_phase(batch, name=name)
         if batch.ndim < 3 or len(batch) < 2:
             raise ValueError(
                 f"expected {name} of shape (n, ..., height, width) with n of 2 or more, got {describe(batch)}"
@@ -90,6 +90,7 @@ def diversity(images: Tensor, unrelated: Tensor, *, target_statistics: Tensor | 
     check_same_shape(images[0], unrelated[0], ("the realisations", "the unrelated images"))
     error = None
     if target_statistics is not None:
+        check_field(target_statistics, name="target statistics")
         f = autocorrelation(images)
         check_same_shape(f[0], target_statistics, ("the realisations", "the target statistics"))
         error = (f - target_statistics).square().flatten(1).mean(1)

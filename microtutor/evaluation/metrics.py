@@ -11,7 +11,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
-from microtutor.checks import check_phase, check_same_shape, describe
+from microtutor.checks import check_field, check_phase, check_same_shape, describe
 from microtutor.losses import StatisticsLoss
 from microtutor.microstructures import PAPER_SIZE, LineSample
 from microtutor.models import VAE
@@ -95,9 +95,34 @@ def evaluate(vae: VAE, sample: LineSample, *, batch_size: int = 64) -> Evaluatio
         sample: held-out images with their labels, as `LineImages.sample` draws them.
 
     Raises:
+        TypeError: vae is no VAE, or sample has no labels of lines.
         ValueError: the images do not have the network's size.
     """
+    check_vae(vae)
+    check_labels(sample)
     return evaluate_reconstructions(vae.reconstruct(sample.images, batch_size=batch_size), sample)
+
+
+def check_vae(vae: object, *, name: str = "vae") -> None:
+    """Raise TypeError unless vae is a `VAE`."""
+    if not isinstance(vae, VAE):
+        advice = "; load it with VAE.from_pretrained" if isinstance(vae, str) else ""
+        raise TypeError(f"expected {name} as a VAE, got {describe(vae)}{advice}")
+
+
+def check_labels(sample: object) -> None:
+    """Raise TypeError or ValueError unless a sample has images of lines and one label of each kind for each image."""
+    images, vertical, count = (getattr(sample, name, None) for name in ("images", "vertical", "count"))
+    if not (isinstance(images, Tensor) and isinstance(vertical, Tensor) and isinstance(count, Tensor)):
+        raise TypeError(
+            f"expected sample with images, vertical and count, as LineImages(...).sample(n) gives it, got "
+            f"{describe(sample)}; for images without labels of lines take evaluate_crops"
+        )
+    if not vertical.shape == count.shape == images.shape[:1]:
+        raise ValueError(
+            f"expected one label for each of {len(images)} images, got vertical of shape {tuple(vertical.shape)} and "
+            f"count of shape {tuple(count.shape)}"
+        )
 
 
 def evaluate_reconstructions(reconstruction: Tensor, sample: LineSample) -> Evaluation:
@@ -108,7 +133,8 @@ def evaluate_reconstructions(reconstruction: Tensor, sample: LineSample) -> Eval
     >>> evaluate_reconstructions(sample.images, sample).statistics_error_mean
     0.0
     """
-    made, originals = check_phase(reconstruction, name="reconstruction").float(), check_phase(sample.images)
+    check_labels(sample)
+    made, originals = check_phase(reconstruction, name="reconstruction").float(), check_phase(sample.images).float()
     check_same_shape(made, originals, ("the reconstructions", "the sample's images"))
     binary = (made > THRESHOLD).float()
     fraction = volume_fraction(originals)[:, 0]
@@ -217,6 +243,7 @@ def aligned_data_error(a: Tensor, b: Tensor) -> Tensor:
     tensor(0.)
     """
     check_same_shape(a, b, ("the first image", "the second"))
+    a, b = check_field(a, name="first image"), check_field(b, name="second image")
     return aligned_channel_error(a.unsqueeze(-3), b.unsqueeze(-3))
 
 

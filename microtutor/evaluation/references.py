@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from microtutor.checks import check_count, check_phase
+from microtutor.checks import check_count, check_phase, describe
 from microtutor.statistics import autocorrelation
 
 
@@ -20,35 +20,58 @@ class References:
     >>> references = References(lines.sample(50, split="train").images)
     >>> references.nearest_images(lines.sample(4).images).shape
     torch.Size([4, 1, 32, 32])
+
+    Raises:
+        TypeError, ValueError: no images of that shape; of its methods also: images of another size, or more components
+            than there are training images or pixels.
     """
 
     def __init__(self, training: Tensor):
-        self.images = check_phase(training).detach()
-        self.statistics = _flat_statistics(training)
+        self.images = _checked(training).detach()
+        self.statistics = _flat_statistics(self.images)
         self.mean = self.statistics.mean(0)
 
     def mean_errors(self, images: Tensor) -> Tensor:
         """Statistics error of answering every image with the mean training statistics: (m,)."""
-        return (_flat_statistics(images) - self.mean).square().mean(1)
+        return (self._statistics_of(images) - self.mean).square().mean(1)
 
     def pca_errors(self, images: Tensor, components: int) -> Tensor:
         """Statistics error after keeping so many principal components of the statistics: (m,). It gives no image."""
         from sklearn.decomposition import PCA  # slow to import, and needed here only
 
-        check_count(components, name="components")
+        most = min(self.statistics.shape)
+        if check_count(components, name="components") > most:
+            raise ValueError(
+                f"expected components of at most {most}, as there are {len(self.images)} training images of "
+                f"{self.statistics.shape[1]} pixels, got {components}"
+            )
         pca = PCA(components, svd_solver="randomized", random_state=0).fit(self.statistics.numpy())
-        f = _flat_statistics(images)
+        f = self._statistics_of(images)
         kept = torch.from_numpy(pca.inverse_transform(pca.transform(f.numpy()))).to(f)
         return (f - kept).square().mean(1)
 
     def nearest_images(self, images: Tensor) -> Tensor:
         """For each image the training image whose statistics are nearest: shape of images."""
-        f = _flat_statistics(images)
+        f = self._statistics_of(images)
         distance = self.statistics.square().sum(1) - 2 * f @ self.statistics.T
         return self.images[distance.argmin(1)]
+
+    def _statistics_of(self, images: Tensor) -> Tensor:
+        images = _checked(images)
+        if images.shape[1:] != self.images.shape[1:]:
+            size = " x ".join(map(str, self.images.shape[-2:]))
+            raise ValueError(f"expected images of {size} pixels, as the training images are, got {describe(images)}")
+        return _flat_statistics(images)
+
+
+def _checked(images: Tensor) -> Tensor:
+    images = check_phase(images)
+    if images.ndim != 4 or images.shape[1] != 1:
+        raise ValueError(f"expected images of shape (n, 1, height, width), got {describe(images)}")
+    return images
 
 
 def _flat_statistics(images: Tensor) -> Tensor:
     """f(r) of each image as one row, (n, H * W), on the CPU."""
-    parts = [autocorrelation(part).flatten(1) for part in check_phase(images).detach().float().split(64)]
+    parts = [autocorrelation(part).flatten(1) for part in images.detach().float().split(64)]
     return torch.cat(parts).cpu()

@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from microtutor.checks import check_choice, check_count
+from microtutor.environment import find_device
 from microtutor.evaluation.metrics import PAPER, ROWS, Evaluation, evaluate, evaluate_reconstructions
 from microtutor.evaluation.references import References
 from microtutor.microstructures import LineImages, LineSample
@@ -64,8 +66,9 @@ def report(
     >>> [row.name for row in report("3-6 lines", images=20, size=32)][:3]
     ['the paper', 'empty image', 'mean statistics of 2000 images']
     """
-    if data_set not in SETS:
-        raise ValueError(f"expected data_set to be one of {', '.join(SETS)}, got {data_set!r}")
+    check_choice(data_set, SETS, name="data_set")
+    check_count(images, name="images")
+    device = find_device(device)
     lines = LineImages(SETS[data_set], size)
     sample = lines.sample(images, seed=seed)
     rows = [Row("the paper", PAPER[data_set])]

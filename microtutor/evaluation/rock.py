@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from microtutor.checks import check_phase, check_same_shape
-from microtutor.evaluation.metrics import ROWS, THRESHOLD, errors_per_image, summary_of_errors
+from microtutor.checks import check_phase, check_same_shape, describe
+from microtutor.evaluation.metrics import ROWS, THRESHOLD, check_vae, errors_per_image, summary_of_errors
 from microtutor.models import VAE
 from microtutor.statistics import autocorrelation, chord_length_distribution, specific_surface, volume_fraction
 
@@ -65,8 +65,10 @@ def evaluate_crops(vae: VAE, images: Tensor, *, data_set: str = "", batch_size: 
         data_set: a name for the table.
 
     Raises:
+        TypeError: vae is no VAE, or images are no tensor.
         ValueError: the images do not have the network's size.
     """
+    check_vae(vae)
     return evaluate_crop_reconstructions(vae.reconstruct(images, batch_size=batch_size), images, data_set=data_set)
 
 
@@ -79,6 +81,7 @@ def evaluate_crop_reconstructions(reconstruction: Tensor, images: Tensor, *, dat
     """
     made, images = check_phase(reconstruction, name="reconstruction").float(), check_phase(images).float()
     check_same_shape(made, images, ("the reconstructions", "the images"))
+    _check_crops(images)
     wanted = readings(images)
     if not bool(((wanted["volume_fraction"] > 0) & (wanted["volume_fraction"] < 1)).all()):
         raise ValueError("expected images with both phases in them, got some with one phase only; leave them out")
@@ -111,6 +114,7 @@ def readings(images: Tensor) -> dict[str, Tensor]:
     >>> readings(torch.eye(4)[None, None])["mean_chord_length"]
     tensor([1.])
     """
+    images = _check_crops(images)
     chords = _chord_counts(images)
     lengths = torch.arange(chords.shape[-1], dtype=chords.dtype, device=chords.device)
     return {
@@ -138,7 +142,15 @@ def chord_length_distance(a: Tensor, b: Tensor) -> Tensor:
     >>> chord_length_distance(a, b)
     tensor([1.])
     """
+    check_same_shape(_check_crops(a), _check_crops(b), ("the first images", "the second"))
     return _distance(_chord_counts(a), _chord_counts(b))
+
+
+def _check_crops(images: Tensor) -> Tensor:
+    images = check_phase(images)
+    if images.ndim != 4 or images.shape[1] != 1:
+        raise ValueError(f"expected images of shape (n, 1, height, width), got {describe(images)}")
+    return images
 
 
 def _distance(a: Tensor, b: Tensor) -> Tensor:

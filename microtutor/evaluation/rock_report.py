@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from microtutor.checks import check_choice, check_count, check_phase, quote
 from microtutor.evaluation.diversity import diversity
-from microtutor.evaluation.metrics import THRESHOLD
+from microtutor.evaluation.metrics import THRESHOLD, check_vae
 from microtutor.evaluation.references import References
 from microtutor.evaluation.rock import (
     CROP_ROWS,
@@ -22,6 +23,7 @@ from microtutor.evaluation.rock import (
 )
 from microtutor.losses import StatisticsLoss
 from microtutor.microstructures import RockCrops
+from microtutor.microstructures.rock import PORES_ARE_DARK
 from microtutor.models import VAE
 from microtutor.models.vae import evaluation_mode
 from microtutor.reconstruction.flips import brightest
@@ -60,7 +62,10 @@ def rock_report(
         "realisations": of each VAE whose decoder takes noise, see `realisation_report`; of the others the statistics
         error of their one image of each of the same targets.
     """
-    size = next(iter(vaes.values())).size
+    size = _common_size(vaes)
+    for name in (rock, other):
+        check_choice(name, PORES_ARE_DARK, name="the rock")
+    check_count(crops, name="crops", minimum=2)
     training = RockCrops(rock, size=size).sample(TRAINING_CROPS, seed=seed, split="train").images
     held_out = {
         rock: RockCrops(rock, size=size).sample(crops, seed=seed).images,
@@ -91,6 +96,18 @@ def rock_report(
     return found
 
 
+def _common_size(vaes: Mapping[str, VAE]) -> int:
+    """The side of the images of all VAEs."""
+    if not isinstance(vaes, Mapping) or not vaes:
+        raise TypeError(f"expected at least one VAE by its name, as {{'mine': vae}}, got {quote(vaes)}")
+    for name, vae in vaes.items():
+        check_vae(vae, name=f"vaes[{name!r}]")
+    sizes = {vae.size for vae in vaes.values()}
+    if len(sizes) > 1:
+        raise ValueError(f"expected VAEs for images of one size, got sizes {', '.join(map(str, sorted(sizes)))}")
+    return sizes.pop()
+
+
 def at_own_fraction(images: Tensor) -> Tensor:
     """Grey images made black and white so that each keeps its mean: the largest values become the phase, (n, 1, H, W).
 
@@ -100,6 +117,7 @@ def at_own_fraction(images: Tensor) -> Tensor:
     tensor([[[[0., 0.],
               [0., 1.]]]])
     """
+    images = check_phase(images)
     return brightest(images, images.flatten(1).sum(1, keepdim=True).round())
 
 
@@ -112,6 +130,9 @@ def prior_samples(vae: VAE, n: int, *, seed: int = 0) -> Tensor:
     >>> prior_samples(VAE(latent_dim=2, size=32, channels=8), 3).shape
     torch.Size([3, 1, 32, 32])
     """
+    check_vae(vae)
+    check_count(n, name="n")
+    check_count(seed, name="seed", minimum=0)
     numbers = vae.latent_dim + vae.noise_dim
     drawn = torch.randn(n, numbers, generator=named_generator("prior", seed), dtype=torch.float32)
     latents, noise = drawn.to(next(vae.parameters())).split([vae.latent_dim, vae.noise_dim], 1)
@@ -126,7 +147,9 @@ def realisation_report(vae: VAE, images: Tensor, unrelated: Tensor, *, n: int = 
     divided by that of unrelated crops. Statistics errors are those of all realisations, and of the image that the
     decoder makes of noise zero.
     """
-    loss, unrelated = StatisticsLoss("none"), (unrelated > THRESHOLD).float()
+    check_vae(vae)
+    check_count(n, name="n", minimum=2)
+    loss, unrelated = StatisticsLoss("none"), (check_phase(unrelated, name="unrelated crops") > THRESHOLD).float()
     made = vae.realisations(images, n)
     distances, between = [], None
     for some in made:

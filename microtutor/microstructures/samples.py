@@ -14,7 +14,7 @@ from torch import Tensor
 from microtutor.checks import check_choice, check_count, describe
 from microtutor.streams import named_generator, seeded_generator
 
-__all__ = ["SPLITS", "Images", "Sample", "check_images", "checked_images", "seeded_generator", "stream"]
+__all__ = ["SPLITS", "Images", "Sample", "ask", "check_images", "checked_images", "seeded_generator", "stream"]
 
 SPLITS = ("train", "validation", "test")
 TOLERANCE = 1e-4  # of values in [0, 1], as rounding may carry them past the ends
@@ -99,6 +99,12 @@ def checked_images(source: Any, n: int, size: int, **choices: Any) -> Tensor:
     Traceback (most recent call last):
     ValueError: expected source.sample(2) to give values in [0, 1], got [255, 255]; divide by 255 or threshold them
     """
+    return check_images(ask(source, n, **choices), n, size)
+
+
+def ask(source: Any, n: int, **choices: Any) -> Any:
+    """What a source gives for n images, if it can be asked for them as `Images` are; see `checked_images`."""
+    check_count(n, name="the number of images")
     sample = getattr(source, "sample", None)
     if isinstance(source, type) or not callable(sample):
         made = "; make one, with its arguments in ()" if isinstance(source, type) else ""
@@ -115,7 +121,7 @@ def checked_images(source: Any, n: int, size: int, **choices: Any) -> Tensor:
         ) from error
     except ValueError:  # a method without a signature, written in another language
         pass
-    return check_images(sample(n, **choices), n, size)
+    return sample(n, **choices)
 
 
 def check_images(sample: Any, n: int, size: int) -> Tensor:

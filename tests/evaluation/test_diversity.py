@@ -94,6 +94,13 @@ def test_says_what_it_found():
         (
             torch.ones(2, 4, 4),
             torch.ones(2, 4, 4),
+            {"target_statistics": [1.0]},
+            TypeError,
+            "expected the target statistics as a torch tensor, got a list",
+        ),
+        (
+            torch.ones(2, 4, 4),
+            torch.ones(2, 4, 4),
             {"target_statistics": torch.ones(3, 3)},
             ValueError,
             "the realisations and the target statistics of the same shape",
@@ -103,3 +110,8 @@ def test_says_what_it_found():
 def test_bad_input(images, unrelated, options, error, message):
     with pytest.raises(error, match=message):
         diversity(images, unrelated, **options)
+
+
+def test_images_of_true_and_false():
+    m = torch.rand(4, 6, 6, generator=torch.Generator().manual_seed(0)) < 0.5
+    assert torch.equal(diversity(m[:2], m[2:]).distances, diversity(m[:2].float(), m[2:].float()).distances)

@@ -7,10 +7,11 @@ from microtutor.evaluation import (
     aligned_data_error,
     count_lines,
     evaluate,
+    evaluate_crops,
     evaluate_reconstructions,
     find_vertical,
 )
-from microtutor.microstructures import LineImages, LineSample
+from microtutor.microstructures import LineImages, LineSample, Sample
 from microtutor.models import VAE
 from microtutor.statistics import autocorrelation, canonical_form
 from tests.strategies import phase_images, twins
@@ -322,6 +323,42 @@ def test_bad_reconstructions(made, error, message):
 def test_images_that_do_not_fit_the_network():
     with pytest.raises(ValueError, match=r"expected images of shape \(batch, 1, 32, 32\), got .*\(2, 1, 64, 64\)"):
         evaluate(VAE(size=32, channels=4), sample(2))
+
+
+@pytest.mark.parametrize("given", [torch.zeros(5, 1, 32, 32), None, [1], Sample(torch.zeros(5, 1, 32, 32))])
+def test_samples_without_labels(given):
+    wanted = r"expected sample with images, vertical and count, as LineImages\(...\).* gives it, got .* evaluate_crops"
+    with pytest.raises(TypeError, match=wanted):
+        evaluate(VAE(size=32, channels=4), given)
+    with pytest.raises(TypeError, match=wanted):
+        evaluate_reconstructions(torch.zeros(5, 1, 32, 32), given)
+
+
+def test_labels_of_other_images():
+    part = sample(5)
+    with pytest.raises(
+        ValueError, match=r"one label for each of 5 images, got vertical of shape \(3,\) and count .* \(5,\)"
+    ):
+        evaluate_reconstructions(part.images, LineSample(part.images, part.vertical[:3], part.count))
+
+
+@pytest.mark.parametrize("given", ["lines-1-4", None, torch.nn.Identity()])
+def test_what_is_no_vae(given):
+    for measure, images in ((evaluate, sample(2)), (evaluate_crops, sample(2).images)):
+        with pytest.raises(TypeError, match="expected vae as a VAE, got"):
+            measure(given, images)
+
+
+def test_bad_batches():
+    for value in (0, -3, 1.5):
+        with pytest.raises((TypeError, ValueError), match="expected batch_size"):
+            evaluate(VAE(size=64, channels=4), sample(2), batch_size=value)
+
+
+@pytest.mark.parametrize("a", [torch.zeros(4), torch.zeros(4, 4).long(), torch.full((4, 4), torch.nan)])
+def test_what_cannot_be_aligned(a):
+    with pytest.raises((TypeError, ValueError), match="expected"):
+        aligned_data_error(a, a)
 
 
 @pytest.mark.parametrize("function", [count_lines, find_vertical])

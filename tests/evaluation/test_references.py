@@ -68,3 +68,28 @@ def test_images_with_a_gradient(images):
 def test_components_are_checked(references, images, components):
     with pytest.raises((TypeError, ValueError), match="expected components"):
         references.pca_errors(images, components)
+
+
+@pytest.mark.parametrize("method", ["mean_errors", "nearest_images", "pca_errors"])
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (torch.zeros(2, 1, 16, 16), r"expected images of 32 x 32 pixels, as the training images are, got .*16, 16"),
+        (torch.zeros(32, 32), r"expected images of shape \(n, 1, height, width\), got"),
+        (torch.zeros(2, 3, 32, 32), r"expected images of shape \(n, 1, height, width\), got"),
+        (np.zeros((2, 1, 32, 32)), "expected the phase image as a torch tensor, got a ndarray"),
+    ],
+)
+def test_other_images_than_it_was_made_for(references, method, images, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        getattr(references, method)(images, *([3] if method == "pca_errors" else []))
+    if images.shape[-1] == 32:
+        with pytest.raises((TypeError, ValueError), match=message):
+            References(images)
+
+
+def test_more_components_than_there_can_be(references, images):
+    with pytest.raises(
+        ValueError, match="expected components of at most 60, as there are 60 training images of 1024 p"
+    ):
+        references.pca_errors(images, 61)

@@ -21,6 +21,7 @@ from microtutor.evaluation import (
     prior_samples,
     readings,
     realisation_report,
+    rock_report,
 )
 from microtutor.losses import StatisticsLoss
 from microtutor.microstructures import OverlappingDiscs, RockCrops
@@ -119,6 +120,30 @@ def test_a_network_is_measured_by_its_reconstructions():
     images, vae = crops(), network()
     a, b = evaluate_crops(vae, images), evaluate_crop_reconstructions(vae.reconstruct(images), images)
     assert all(getattr(a, name) == getattr(b, name) or math.isnan(getattr(a, name)) for name in CROP_ROWS)
+
+
+@pytest.mark.parametrize("given", [torch.zeros(8, 8), torch.zeros(2, 3, 8, 8), [1], 255 * torch.ones(2, 1, 8, 8)])
+def test_what_are_no_crops(given):
+    for measure in (readings, lambda m: chord_length_distance(m, m), lambda m: evaluate_crop_reconstructions(m, m)):
+        with pytest.raises((TypeError, ValueError), match=r"expected (the|a|images) .*(shape|tensor|values in)"):
+            measure(given)
+
+
+@pytest.mark.parametrize(
+    ("vaes", "options", "message"),
+    [
+        ({}, {}, "expected at least one VAE by its name, .*got {}"),
+        ([network()], {}, "expected at least one VAE by its name"),
+        ({"a": "berea"}, {}, r"expected vaes\['a'\] as a VAE, got 'berea'.*; load it with VAE.from_pretrained"),
+        ({"a": network(), "b": network(size=16)}, {}, "expected VAEs for images of one size, got sizes 16, 32"),
+        ({"a": network()}, {"rock": "marble"}, "expected the rock to be 'berea' or 'ketton', got 'marble'"),
+        ({"a": network()}, {"other": 3}, "expected the rock to be 'berea' or 'ketton', got 3"),
+        ({"a": network()}, {"crops": 0}, "expected crops of at least 2, got 0"),
+    ],
+)
+def test_bad_reports(vaes, options, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        rock_report(vaes, **options)
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
