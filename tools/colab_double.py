@@ -14,7 +14,6 @@ from pathlib import Path
 from types import ModuleType
 
 from IPython import get_ipython
-from IPython.core.error import UsageError
 
 INSTALL = "REHEARSAL_INSTALL"  # the variable in which tools/rehearse.py says which line that is
 installed = []
@@ -23,7 +22,7 @@ installed = []
 def pip(line: str) -> None:
     expected = os.environ[INSTALL]
     if line.strip() != expected:
-        raise UsageError(
+        raise ValueError(
             f"expected `%pip {expected}`, got `%pip {line.strip()}`; chapters install nothing else in Colab"
         )
     installed.append(line)

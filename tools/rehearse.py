@@ -98,11 +98,13 @@ def play(notebook: nbformat.NotebookNode, folder: Path, environment: dict[str, s
     )
     try:
         client.execute(env=environment)
+        return []
     except CellTimeoutError:
-        return [f"{place_of(reached, notebook.cells[reached])}: takes more than {SECONDS_PER_CELL} s"]
+        reason = f"takes more than {SECONDS_PER_CELL} s"
     except DeadKernelError:
-        return [f"{place_of(reached, notebook.cells[reached])}: the kernel died, for example because memory ran out"]
-    return []
+        reason = "the kernel died, for example because memory ran out"
+    notebook.cells[reached].outputs = []  # what it said when it was stopped
+    return [f"{place_of(reached, notebook.cells[reached])}: {reason}"]
 
 
 def rehearse(path: Path, folder: Path, environment: dict[str, str]) -> dict:
