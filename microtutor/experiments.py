@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import io
+import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -12,9 +15,10 @@ from typing import Any
 
 from tqdm import tqdm
 
+from microtutor.checks import check_bool, check_choice, check_count, describe, quote
 from microtutor.environment import report_environment
 from microtutor.evaluation import evaluate
-from microtutor.files import write_csv, write_json
+from microtutor.files import check_outputs, write_csv, write_json
 from microtutor.records import METRICS, current_commit, metrics
 from microtutor.training import PRESETS, TrainingConfig, read_log, train
 
@@ -77,15 +81,31 @@ BASES = {"ablation": FULL, "harder": HARDER, "grey": HARDER, "full-size": LARGE}
 def runs(experiment: str, seeds: int, base: TrainingConfig | None = None) -> Iterator[tuple[str, TrainingConfig]]:
     """The runs of an experiment, one seed after the other: the name of the choice, and the configuration.
 
+    Raises:
+        TypeError, ValueError: no such experiment, fewer than one seed, or a base that is no configuration, or one of
+            another material than the lines that an experiment is evaluated on.
+
     >>> [name for name, config in runs("beta", seeds=1)]
     ['0.01', '0.1', '1', '10', '100']
     """
-    if experiment not in EXPERIMENTS:
-        raise ValueError(f"expected an experiment out of {', '.join(EXPERIMENTS)}, got {experiment!r}")
-    base = base or BASES.get(experiment, BASE)
-    for seed in range(seeds):
-        for name, changes in EXPERIMENTS[experiment].items():
-            yield name, base.replace(**changes, seed=seed)
+    check_choice(experiment, EXPERIMENTS, name="the experiment")
+    check_count(seeds, name="seeds")
+    base = _base(experiment, base)
+    return (
+        (name, base.replace(**changes, seed=seed))
+        for seed in range(seeds)
+        for name, changes in EXPERIMENTS[experiment].items()
+    )
+
+
+def _base(experiment: str, base: TrainingConfig | None) -> TrainingConfig:
+    if base is None:
+        return BASES.get(experiment, BASE)
+    if not isinstance(base, TrainingConfig):
+        raise TypeError(f"expected base as a TrainingConfig, got {describe(base)}")
+    if base.material != "lines":
+        raise ValueError(f"expected a base with material='lines', which is evaluated on, got {base.material!r}")
+    return base
 
 
 def run_experiment(
@@ -99,35 +119,56 @@ def run_experiment(
 ) -> list[dict[str, Any]]:
     """Train and evaluate every run of an experiment; write one row each to a CSV file after every run.
 
-    Runs whose row stands in the file already are not repeated, so that an interrupted experiment goes on. Beside the
-    CSV a JSON file of the same name holds what the numbers depend on.
+    Runs whose row stands in the file already are not repeated, so that an interrupted experiment goes on. Each row
+    says which commit it ran at, and in "ran" a checksum of all that its numbers depend on: rows of other runs are
+    refused before any work. Beside the CSV a JSON file of the same name describes the rows that are in it.
+
+    Args:
+        experiment: a name in `EXPERIMENTS`.
+        path: the .csv file.
+        seeds: how many runs of each choice.
+        images: of the test split, to evaluate each run on.
+        base: what the choices change; by default that of the experiment.
+        progress: show a progress bar.
+
+    Raises:
+        TypeError, ValueError: as `runs`; or the file holds other runs, or is no file of this experiment.
+        OSError: it cannot be written.
     """
-    path, commit = Path(path), current_commit()
-    rows = _read(path)
+    check_count(images, name="images")
+    check_bool(progress, name="progress")
+    wanted, base, path = list(runs(experiment, seeds, base)), _base(experiment, base), _csv(path)
+    description = path.with_suffix(".json")
+    rows, commit = _kept(path, description, experiment, base, images), current_commit()
+    check_outputs({"the rows": path, "their description": description}, overwrite=True)
     done = {(row["choice"], int(row["seed"])) for row in rows}
-    missing = [(name, config) for name, config in runs(experiment, seeds, base) if (name, config.seed) not in done]
+    missing = [(name, config) for name, config in wanted if (name, config.seed) not in done]
     for name, config in tqdm(missing, desc=experiment, unit="run", disable=not progress):
         with tempfile.TemporaryDirectory() as folder:
             vae = train(config, folder, progress=False)
             log = read_log(folder)
-        row = {"choice": name, "seed": config.seed, "seconds": log["seconds"][-1], "kl": round(log["kl"][-1], 3)}
-        rows.append(
-            row
-            | {k: v for k, v in metrics(evaluate(vae, config.lines().sample(images, seed=0))).items() if k in METRICS}
-        )
+        row = {"choice": name, "seed": config.seed, "commit": commit, "ran": _checksum(config, images)}
+        row |= {"seconds": log["seconds"][-1], "kl": round(log["kl"][-1], 3)}
+        measured = metrics(evaluate(vae, config.lines().sample(images, seed=0)))
+        rows.append(row | {k: v for k, v in measured.items() if k in METRICS})
         write_csv(path, rows)
-    description = {
+        write_json(description, _description(experiment, base, images, rows))
+    return rows
+
+
+def _description(experiment: str, base: TrainingConfig, images: int, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the rows in a file are, whoever asked for them and when."""
+    commits = dict.fromkeys(str(row["commit"]) for row in rows)
+    return {
         "experiment": experiment,
-        "command": f"microtutor experiment {experiment} --seeds {seeds}",
-        "commit": commit,
+        "command": f"microtutor experiment {experiment} --seeds {1 + max(int(row['seed']) for row in rows)}",
+        "commit": ", ".join(commits),
         "environment": report_environment(show=False),
-        "base": (base or BASES.get(experiment, BASE)).as_dict(),
+        "base": base.as_dict(),
         "changes": EXPERIMENTS[experiment],
         "evaluation": f"{images} images of the test split, seed 0",
         "mean over seeds": summary(rows),
     }
-    write_json(path.with_suffix(".json"), description)
-    return rows
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
@@ -140,13 +181,91 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, list[float]]] = {}
     for row in rows:
         for name in (*METRICS, "kl"):
-            if name in row:
+            if row.get(name) not in (None, ""):  # a measure that was not a number
                 found.setdefault(row["choice"], {}).setdefault(name, []).append(float(row[name]))
     return {choice: {name: float(f"{fmean(v):.5g}") for name, v in of.items()} for choice, of in found.items()}
 
 
-def _read(path: Path) -> list[dict[str, Any]]:
+# --- what stands in the files already ---------------------------------------------------------------------------------
+def _csv(path: str | os.PathLike) -> Path:
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"expected the name of a .csv file, got {quote(path)}")
+    if Path(path).suffix.lower() != ".csv":
+        raise ValueError(f"expected the name of a .csv file, got {path}; the description goes into a .json beside it")
+    return Path(path)
+
+
+def _checksum(config: TrainingConfig, images: int) -> str:
+    """Of everything that the numbers of a run depend on and that is not as by default."""
+    plain, asked = TrainingConfig().as_dict(), config.as_dict()
+    chosen = {name: value for name, value in asked.items() if value != plain[name]}
+    return hashlib.sha256(json.dumps([chosen, images], sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _kept(path: Path, described: Path, experiment: str, base: TrainingConfig, images: int) -> list[dict[str, Any]]:
+    """The rows in a file, if they are runs of just this experiment on this base, evaluated on as many images."""
+    said = _said(described, experiment)
     if not path.exists():
         return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    rows = _read(path)
+    configs = {name: base.replace(**changes) for name, changes in EXPERIMENTS[experiment].items()}
+    for row in rows:
+        if row["choice"] not in configs:
+            raise ValueError(f"{path} holds a run {row['choice']!r}, which {experiment} has not; choose another file")
+        if "ran" not in row:  # from before rows said it: the description does
+            row |= {"commit": said.get("commit", "unknown"), "ran": _checksum_of(row, said)}
+        if row["ran"] != _checksum(configs[row["choice"]].replace(seed=int(row["seed"])), images):
+            raise ValueError(
+                f"{path} holds the run {row['choice']!r}, seed {row['seed']}, of another base, or evaluated on other "
+                "images, than asked for; choose another file, or ask for the same"
+            )
+    return rows
+
+
+def _checksum_of(row: dict[str, Any], said: dict[str, Any]) -> str:
+    """The checksum of a row without one, by the description beside it; empty if that does not tell."""
+    try:
+        config = TrainingConfig(**said["base"]).replace(**said["changes"][row["choice"]], seed=int(row["seed"]))
+        return _checksum(config, int(said["evaluation"].split()[0]))
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        return ""
+
+
+def _said(described: Path, experiment: str) -> dict[str, Any]:
+    """The description in a file, which is written over if it is one of this experiment, and only then."""
+    if not described.exists():
+        return {}
+    try:
+        said = json.loads(described.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict) or said.get("experiment") != experiment:
+        raise ValueError(
+            f"{described} is no description of {experiment}, and would be written over; choose another name"
+        )
+    return said
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    """The rows of a CSV file, all of them whole."""
+    foreign = f"{path} holds no runs of an experiment"
+    try:
+        text = path.read_text(encoding="utf-8")
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        rows = list(reader)
+    except IsADirectoryError:
+        raise ValueError(f"expected a file, got the folder {path}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{foreign} ({error}); choose another file") from error
+    needed = {"choice", "seed", "seconds", "kl", *METRICS}
+    if missing := sorted(needed - set(reader.fieldnames or ())):
+        raise ValueError(f"{foreign}: it has no column {missing[0]}; choose another file")
+    for number, row in enumerate(rows, 2):
+        if None in row or None in row.values() or (number == len(rows) + 1 and not text.endswith("\n")):
+            raise ValueError(f"{path} is damaged in line {number}; remove that line, and its run is repeated")
+        try:
+            int(row["seed"])
+            [float(row[name] or "nan") for name in needed - {"choice"}]
+        except ValueError as error:
+            raise ValueError(f"{path} is damaged in line {number} ({error}); remove that line") from error
+    return rows
