@@ -196,22 +196,21 @@ def colab_notebooks() -> list[Path]:
     return [folder / path.name for path in chapters()]
 
 
-def surroundings() -> dict[str, str]:
-    """The machine and the versions that the times belong to."""
+def surroundings() -> dict:
+    """When this is run, and the machine and the versions that the times belong to."""
     from microtutor.environment import report_environment
     from microtutor.records import current_commit
 
     cpu = Path("/proc/cpuinfo")
     found = re.search(r"model name\s*: (.*)", cpu.read_text(encoding="utf-8")) if cpu.exists() else None
-    return {
-        "date": datetime.date.today().isoformat(),
-        "device": report_environment(show=False)["device"],
-        "processor": found[1] if found else platform.processor(),
+    environment = {
+        "microtutor": metadata.version("microtutor"),
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in PACKAGES},
-        "microtutor": metadata.version("microtutor"),
-        "commit": current_commit(),
+        "device": report_environment(show=False)["device"],
+        "processor": found[1] if found else platform.processor(),
     }
+    return {"date": datetime.date.today().isoformat(), "commit": current_commit(), "environment": environment}
 
 
 # --- the report -------------------------------------------------------------------------------------------------------
@@ -271,7 +270,7 @@ def main(arguments: list[str]) -> int:
     if unknown := set(chosen.chapters) - {path.stem for path in chapters()}:
         parser.error(f"not a chapter of this book: {', '.join(sorted(unknown))}")
     report = surroundings()
-    print(", ".join(f"{name} {report[name]}" for name in ("python", *PACKAGES)), flush=True)
+    print(", ".join(f"{name} {report['environment'][name]}" for name in ("python", *PACKAGES)), flush=True)
     unmet = unmet_requirements()
     print("\n".join(unmet), end="\n" * bool(unmet))
     report["chapters"] = rehearse_all(chosen.chapters)
@@ -298,7 +297,7 @@ def write_record(report: dict, failed: bool) -> None:
     if failed or "tests" not in report or any("skipped" in chapter for chapter in report["chapters"].values()):
         print("Nothing is recorded: a record is of all chapters and the tests, all passed.")
         return
-    record = {"command": "make rehearse RECORD=1"} | report
+    record = {"command": "python tools/rehearse.py --record"} | report
     write_json(RECORD, record)
     write_page(record)
     print(f"Recorded in {RECORD.relative_to(ROOT)} and on the book's page book/status.md.")

@@ -40,11 +40,11 @@ def table(record: dict) -> str:
 
 def facts(record: dict) -> str:
     """When and on what this was measured, and how the tests of the package went."""
-    versions = ", ".join(f"{NAMES.get(name, name)} {record[name]}" for name in VERSIONS)
-    tests = record["tests"]
+    there, tests = record["environment"], record["tests"]
+    versions = ", ".join(f"{NAMES.get(name, name)} {there[name]}" for name in VERSIONS)
     return (
-        f"Measured on {record['date']} with microtutor {record['microtutor']} (commit `{record['commit']}`) on "
-        f"{record['processor']}, {record['device']}.\nVersions: {versions}.\n"
+        f"Measured on {record['date']} with microtutor {there['microtutor']} (commit `{record['commit']}`) on "
+        f"{there['processor']}, {there['device']}.\nVersions: {versions}.\n"
         f"With the same versions {tests['passed']} tests of the package passed, {tests['failed']} failed and "
         f"{tests['skipped']} were skipped, in {tests['seconds']:.0f} s."
     )

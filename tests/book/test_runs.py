@@ -35,13 +35,13 @@ def test_no_two_chapters_name_the_same_output():
 def test_strays(tmp_path):
     (tmp_path / "runs" / "vae").mkdir(parents=True)
     for name in ("runs/vae/log.csv", "runs/vae/old.csv", "loose.txt"):
-        (tmp_path / name).write_text("a")
+        (tmp_path / name).write_text("a", encoding="utf-8")
     before = contents(tmp_path)
     assert strays(before, contents(tmp_path), "knobs") == []
     (tmp_path / "runs" / "knobs").mkdir()
-    (tmp_path / "runs" / "knobs" / "log.csv").write_text("mine")
-    (tmp_path / "runs" / "knobs.txt").write_text("beside it")
-    (tmp_path / "runs" / "vae" / "log.csv").write_text("changed")
+    (tmp_path / "runs" / "knobs" / "log.csv").write_text("mine", encoding="utf-8")
+    (tmp_path / "runs" / "knobs.txt").write_text("beside it", encoding="utf-8")
+    (tmp_path / "runs" / "vae" / "log.csv").write_text("changed", encoding="utf-8")
     (tmp_path / "runs" / "vae" / "old.csv").unlink()
     assert strays(before, contents(tmp_path), "knobs") == ["runs/knobs.txt", "runs/vae/log.csv", "runs/vae/old.csv"]
 
@@ -55,15 +55,15 @@ def chapter(path, code: str) -> None:
 
 def run_in(folder) -> subprocess.CompletedProcess:
     shutil.copy(ROOT / "conftest.py", folder)
-    (folder / "pytest.ini").write_text(f"[pytest]\npythonpath = {ROOT / 'tools'}\n")
+    (folder / "pytest.ini").write_text(f"[pytest]\npythonpath = {ROOT / 'tools'}\n", encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "book"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, encoding="utf-8", check=False)
 
 
 WRITE = """from pathlib import Path
 path = Path("{name}")
 path.parent.mkdir(parents=True, exist_ok=True)
-path.write_text("a result")"""
+path.write_text("a result", encoding="utf-8")"""
 
 
 @pytest.mark.slow
