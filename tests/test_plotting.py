@@ -139,16 +139,55 @@ def test_show_pairs():
         (lambda: plotting.show_radial(torch.zeros(4)), ValueError, "axes"),
         (lambda: plotting.show_statistics(torch.full((4, 4), torch.inf)), ValueError, "finite values in"),
         (lambda: plotting.show_statistics([[0.0]]), TypeError, "statistics as a torch tensor, got a list"),
-        (lambda: plotting.show_radial(torch.zeros(4, 4), pixel_size=0), ValueError, "pixel_size as a length above 0"),
+        (
+            lambda: plotting.show_radial(torch.zeros(4, 4), pixel_size=0),
+            ValueError,
+            "pixel_size as a finite number above 0, got 0",
+        ),
         (lambda: plotting.show_radial(torch.zeros(4, 4), pixel_size=torch.inf), ValueError, "above 0, got inf"),
         (lambda: plotting.show_summary(three()[0], three()[0]), ValueError, "the statistics of one image, shape"),
         (lambda: plotting.show_summary(three(), three()[0]), ValueError, "the image and its statistics of the same"),
+        (lambda: plotting.show_images(three(), ["a"]), ValueError, "one title for each of 3 images, got 1"),
+        (lambda: plotting.show_images(three(), list("abcd")), ValueError, "one title for each of 3 images, got 4"),
+        (lambda: plotting.show_images(three(), "abc"), ValueError, "one title for each of 3 images, got 'abc'"),
+        (lambda: plotting.show_images(three(), columns=0), ValueError, "expected columns of at least 1, got 0"),
+        (lambda: plotting.show_images(three(), columns=1.5), TypeError, "expected columns as a whole number, got 1.5"),
+        (lambda: plotting.show_images(three(), side=0), ValueError, "expected side as a finite number above 0, got 0"),
+        (lambda: plotting.show_statistics(torch.eye(4), side="large"), TypeError, "expected side as a finite number"),
+        (
+            lambda: plotting.show_pairs(three()[0], three()[0]),
+            ValueError,
+            r"images of shape \(n, 1, height, width\), got",
+        ),
+        (lambda: plotting.draw_image(None, three()), ValueError, r"expected one image, shape \(height, width\), got"),
+        (lambda: plotting.show_error_distributions({}), TypeError, "expected evaluations by name, at least one, as"),
+        (
+            lambda: plotting.show_error_distributions({"a": 1}),
+            TypeError,
+            r"evaluations\['a'\] as evaluate gives it, got 1",
+        ),
+        (lambda: plotting.show_logs({}), TypeError, "expected logs by name, at least one"),
+        (lambda: plotting.show_logs({"a": {}}), ValueError, r"logs\['a'\] with a column images, as read_log gives it"),
+        (
+            lambda: plotting.show_logs({"a": {}}, against="hours"),
+            ValueError,
+            "expected against to be 'images', 'step' or",
+        ),
+        (
+            lambda: plotting.show_sweep({"a": []}, {"kl": "KL"}),
+            ValueError,
+            r"a column choice in sweeps\['a'\], got \[\]",
+        ),
+        (lambda: plotting.show_sweep({"a": [{"choice": 1}]}, {"kl": "KL"}), ValueError, "rows with a column kl in swe"),
+        (lambda: plotting.show_sweep({"a": [{"choice": 1}]}, {}), TypeError, "expected measures by name, at least one"),
         (lambda: plotting.show_pairs(three(), three()[:2]), ValueError, "the originals and the reconstructions of the"),
     ],
 )
 def test_bad_input(draw, error, message):
+    before = plt.get_fignums()
     with pytest.raises(error, match=message):
         draw()
+    assert plt.get_fignums() == before  # no empty figure is left, which a notebook would show
 
 
 # --- runs -------------------------------------------------------------------------------------------------------------

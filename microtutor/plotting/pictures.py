@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from typing import Any
@@ -15,7 +14,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 from torch import Tensor
 
-from microtutor.checks import check_field, check_phase, check_same_shape, describe
+from microtutor.checks import (
+    check_bool,
+    check_choice,
+    check_count,
+    check_field,
+    check_number,
+    check_phase,
+    check_same_shape,
+    check_tensor,
+    describe,
+    quote,
+)
 from microtutor.evaluation import PAPER, Evaluation
 from microtutor.statistics import autocorrelation, radial_average
 
@@ -33,11 +43,18 @@ def show_images(images: Tensor, titles: Sequence[str] | None = None, *, columns:
         columns: images in a row.
         side: width of an image in inches.
 
+    Raises:
+        TypeError, ValueError: no phase images, another number of titles, or fewer than one column.
+
     >>> len(show_images(torch.eye(4).expand(3, 4, 4)).axes)
     3
     """
     flat = check_phase(images).detach().cpu().reshape(-1, *images.shape[-2:])
-    columns = min(columns, len(flat))
+    columns = min(check_count(columns, name="columns"), len(flat))
+    check_number(side, name="side", above=0)
+    if titles is not None and (isinstance(titles, str) or len(titles) != len(flat)):
+        got = quote(titles) if isinstance(titles, str) else f"{len(titles)}"
+        raise ValueError(f"expected one title for each of {len(flat)} images, got {got}")
     rows = -(-len(flat) // columns)
     title_room = 0.25 if titles is not None else 0
     figure, axes = plt.subplots(
@@ -53,6 +70,8 @@ def show_images(images: Tensor, titles: Sequence[str] | None = None, *, columns:
 
 def draw_image(ax: Axes, image: Tensor, title: str | None = None) -> None:
     """Draw one phase image (H, W) into axes."""
+    if check_tensor(image, name="the image").ndim != 2:
+        raise ValueError(f"expected one image, shape (height, width), got {describe(image)}")
     ax.imshow(image.detach().cpu().numpy(), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
     ax.xaxis.set_major_locator(NullLocator())
     ax.yaxis.set_major_locator(NullLocator())
@@ -111,6 +130,9 @@ def show_statistics(
     >>> len(show_statistics(autocorrelation(torch.eye(4))).axes)  # the map and its colour bar
     2
     """
+    check_number(side, name="side", above=0)
+    _check_length(pixel_size)
+    f = _one_map(f)
     figure, ax = plt.subplots(figsize=(side * 1.25, side), layout="constrained")
     draw_statistics(ax, f, title, centred=centred, pixel_size=pixel_size, unit=unit)
     return figure
@@ -160,6 +182,8 @@ def show_radial(
     >>> ax.lines[-1].get_xdata().tolist(), ax.get_xlabel()
     ([0.0, 0.5, 1.0], 'distance (µm)')
     """
+    f = _one_map(f)
+    _check_length(pixel_size)
     figure, ax = plt.subplots(figsize=(4.2, 3), layout="constrained")
     draw_radial(ax, f, title, centred=centred, pixel_size=pixel_size, unit=unit)
     return figure
@@ -180,9 +204,10 @@ def show_summary(
     4
     """
     check_same_shape(m, f, ("the image", "its statistics"))
-    f = _one_map(f)
+    f, m = _one_map(f), check_phase(m)
+    _check_length(pixel_size)
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(10.5, 3), layout="constrained")
-    draw_image(left, check_phase(m), title)
+    draw_image(left, m, title)
     draw_statistics(middle, f, pixel_size=pixel_size, unit=unit)
     draw_radial(right, f, pixel_size=pixel_size, unit=unit)
     return figure
@@ -198,9 +223,14 @@ def _one_map(f: Tensor) -> Tensor:
 
 
 def _check_length(pixel_size: float) -> float:
-    if not (pixel_size > 0 and math.isfinite(pixel_size)):
-        raise ValueError(f"expected pixel_size as a length above 0, got {pixel_size!r}")
-    return float(pixel_size)
+    return check_number(pixel_size, name="pixel_size", above=0)
+
+
+def _named(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Values by their names, at least one."""
+    if not isinstance(values, Mapping) or not values:
+        raise TypeError(f"expected {name} by name, at least one, as {{'mine': ...}}, got {quote(values)}")
+    return values
 
 
 def show_pairs(originals: Tensor, reconstructions: Tensor, *, side: float = 1.35) -> Figure:
@@ -212,6 +242,10 @@ def show_pairs(originals: Tensor, reconstructions: Tensor, *, side: float = 1.35
         originals, reconstructions: (n, 1, H, W) in [0, 1].
     """
     check_same_shape(originals, reconstructions, ("the originals", "the reconstructions"))
+    originals, reconstructions = check_phase(originals), check_phase(reconstructions, name="reconstruction")
+    if originals.ndim != 4 or originals.shape[1] != 1:
+        raise ValueError(f"expected images of shape (n, 1, height, width), got {describe(originals)}")
+    check_number(side, name="side", above=0)
     n = len(originals)
     figure, axes = plt.subplots(4, n, figsize=(side * n + 0.4, side * 4), squeeze=False, layout="constrained")
     labels = ("original", "its statistics", "reconstruction", "its statistics")
@@ -236,6 +270,9 @@ def show_error_distributions(evaluations: Mapping[str, Evaluation]) -> Figure:
     Args:
         evaluations: by the name to write in the legend.
     """
+    for name, evaluation in _named(evaluations, "evaluations").items():
+        if not isinstance(evaluation, Evaluation):
+            raise TypeError(f"expected evaluations[{name!r}] as evaluate gives it, got {describe(evaluation)}")
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
     errors = {name: e.per_image["statistics_error"].cpu().numpy() for name, e in evaluations.items()}
     differences = {n: 100 * e.per_image["volume_fraction_difference"].cpu().numpy() for n, e in evaluations.items()}
@@ -270,7 +307,14 @@ def show_logs(
         against: "images", "step" or "seconds".
         paper: a level to draw in, labelled as the paper's.
     """
-    label = {"images": "training images seen", "step": "step", "seconds": "wall time (s)"}[against]
+    labels = {"images": "training images seen", "step": "step", "seconds": "wall time (s)"}
+    label = labels[check_choice(against, labels, name="against")]
+    for name, log in _named(logs, "logs").items():
+        for column in (against, "validation_statistics_error"):
+            if not isinstance(log, Mapping) or column not in log:
+                raise ValueError(
+                    f"expected logs[{name!r}] with a column {column}, as read_log gives it, got {quote(log)}"
+                )
     figure, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
     for (name, log), colour in zip(logs.items(), cycle(COLOURS)):
         ax.plot(log[against], log["validation_statistics_error"], color=colour, marker=".", label=name)
@@ -297,6 +341,12 @@ def show_sweep(
     >>> len(show_sweep({"beta": rows}, {"kl": "KL (nats)"}).axes)
     1
     """
+    _named(measures, "measures")
+    check_bool(log, name="log")
+    for knob, rows in _named(sweeps, "sweeps").items():
+        for name in ("choice", *measures):
+            if not rows or any(name not in row for row in rows):
+                raise ValueError(f"expected rows with a column {name} in sweeps[{knob!r}], got {quote(rows)}")
     size = (2.9 * len(measures), 2.4 * len(sweeps))
     figure, axes = plt.subplots(len(sweeps), len(measures), figsize=size, squeeze=False, layout="constrained")
     for row, (knob, runs) in zip(axes, sweeps.items()):
