@@ -261,12 +261,12 @@ def split_mask(array: Any, mask: Any, *, name: str = "array") -> tuple[Any, Any]
 
 
 def check_shaped(x: Any, *, name: str) -> Any:
-    """Return x if it has a shape, a dtype of real numbers and slices, as memory maps, zarr and dask arrays have."""
+    """Return x if it has a shape, slices and real numbers, as memory maps, zarr, HDF5 and dask arrays have."""
     shape, dtype = getattr(x, "shape", None), getattr(x, "dtype", None)
-    if isinstance(x, Tensor) or shape is None or dtype is None or not hasattr(x, "__getitem__"):
+    if isinstance(x, Tensor) or shape is None or not hasattr(x, "__getitem__"):
         advice = "call its .numpy()" if isinstance(x, Tensor) else "convert it with numpy.asarray"
-        raise TypeError(f"expected the {name} as an array with a shape and a dtype, got {describe(x)}; {advice}")
-    if np.dtype(dtype).kind not in "biuf":
+        raise TypeError(f"expected the {name} as an array with a shape, got {describe(x)}; {advice}")
+    if dtype is not None and np.dtype(dtype).kind not in "biuf":
         raise TypeError(f"expected the {name} as an array of real numbers, got {_array_in_words(x)}")
     if any(n != n for n in shape):  # what dask does not know is NaN
         raise ValueError(

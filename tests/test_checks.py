@@ -236,7 +236,7 @@ def test_masks_that_come_with_arrays(lazy):
 def test_arrays_without_what_an_array_has():
     dask = pytest.importorskip("dask.array")
     for value in ([[0.0]], None, torch.ones(2, 2)):
-        with pytest.raises(TypeError, match="expected the array as an array with a shape and a dtype, got"):
+        with pytest.raises(TypeError, match="expected the array as an array with a shape, got"):
             split_mask(value, None)
     with pytest.raises(TypeError, match=r"expected the array as an array of real numbers, got .* dtype complex128"):
         split_mask(np.ones(2, dtype=complex), None)

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.fft import fft, rfft, rfftn
 from tqdm import tqdm
 
-from microtutor.checks import check_count
+from microtutor.checks import check_bool, check_count, check_number, split_mask
 from microtutor.statistics.products import (
     Boundary,
     both_halves,
@@ -52,11 +52,13 @@ def autocorrelation_of_blocks(
     2 * max_shift + 1 travel.
 
     Args:
-        array: shape (H, W), (D, H, W) or (n,); values in [0, 1], or labels if `phase` is given.
+        array: shape (H, W), (D, H, W) or (n,); values in [0, 1], or labels if `phase` is given. What a masked array of
+            numpy or dask hides is left out, as if the mask said so.
         max_shift: largest shift along each axis, in pixels.
         phase: the label of the phase of interest.
         mask: confidence in each pixel, in [0, 1], an array of the same shape and kind; as for `autocorrelation`. Sums
-            are taken in float64 then, of values and of mask, in a quarter of the pixels at a time.
+            are taken in float64 then, of values and of mask, in a quarter of the pixels at a time. Values may be NaN
+            where it is 0.
         boundary: as for `autocorrelation`, but "open" unless told.
         block: side of a block in pixels, best many times max_shift. A block of n pixels with its border takes about
             6 n bytes, with a mask four times as much; unless told, a gigabyte.
@@ -67,18 +69,21 @@ def autocorrelation_of_blocks(
         gives with max_shift.
 
     Raises:
-        ValueError: max_shift is too large for the array, a value lies outside [0, 1], the mask has another shape, or
-            boundary is unknown.
+        TypeError: array or mask has no shape, or does not hold real numbers.
+        ValueError: max_shift is too large for the array, a value lies outside [0, 1] or is not finite, the mask has
+            another shape, the shape is not known, or boundary is unknown.
 
     >>> autocorrelation_of_blocks(np.eye(6, dtype=np.uint8), 1, boundary="periodic", block=4)[1].round(decimals=4).abs()
     tensor([0.0000, 0.1667, 0.0000], dtype=torch.float64)
     """
+    array, mask = split_mask(array, mask)
+    check_number(phase, name="phase", optional=True)
     shape = torch.Size(int(n) for n in array.shape)
     reach = check_count(max_shift, name="max_shift", minimum=0)
     if not shape or 2 * reach + 1 > min(shape):
-        raise ValueError(f"expected at least 2 * max_shift + 1 = {2 * reach + 1} pixels along each axis, got {shape}")
-    if mask is not None and tuple(mask.shape) != tuple(shape):
-        raise ValueError(f"expected the mask with shape {tuple(shape)}, got {tuple(mask.shape)}")
+        raise ValueError(
+            f"expected at least 2 * max_shift + 1 = {2 * reach + 1} pixels along each axis, got {tuple(shape)}"
+        )
     boundaries = boundary_of_each_axis(boundary, len(shape))
     points = POINTS if mask is None else POINTS // 4
     side = max(1, int(points ** (1 / len(shape))) - 2 * reach) if block is None else check_count(block, name="block")
@@ -95,7 +100,7 @@ def autocorrelation_of_blocks(
         for pieces in itertools.product(*map(_by_sign, axes))
     ]
     add_up = _by_tasks if hasattr(array, "dask") else _one_by_one
-    products = add_up(array, mask, phase, kinds, reach, progress)
+    products = add_up(array, mask, phase, kinds, reach, check_bool(progress, name="progress"))
     return torch.fft.fftshift(products[0] / _pairs(products, shape, boundaries, reach))
 
 
@@ -207,13 +212,24 @@ def _add_power(total: Tensor, phase: float | None, values: Any, weights: Any, le
     total = total.view(len(total), first, -1)
     columns = torch.empty(len(total), len(values), total.shape[-1], dtype=total.dtype.to_complex())
     for part in parts_for_cache(len(values), math.prod(others), columns):
-        m = _indicator(values[part], phase, total.dtype)
         weight = None if weights is None else _indicator(weights[part], None, total.dtype, mask=True)
+        m = _indicator(_known(values[part], weight), phase, total.dtype)
         fields = m[None] if weight is None else torch.stack([m * weight, weight])
         columns[:, part] = rfftn(fields, s=others, dim=tuple(range(2, fields.ndim))).flatten(2)
         _let_go(values, weights)
     for part in parts_for_cache(columns.shape[-1], len(total) * first, columns):
         total[..., part] += squared_modulus(fft(columns[..., part], n=first, dim=1))
+
+
+def _known(values: Any, weight: Tensor | None) -> np.ndarray:
+    """Values with 0 where they are NaN and of no weight."""
+    values = np.asarray(values)
+    if values.dtype.kind != "f" or np.isfinite(values.sum()):
+        return values
+    finite = np.isfinite(values)
+    if not finite.all() and (weight is None or bool((weight[torch.from_numpy(~finite)] > 0).any())):
+        raise ValueError("expected finite values, got NaN or infinity; leave them out with a mask that is 0 there")
+    return np.where(finite, values, 0)
 
 
 def _indicator(values: np.ndarray, phase: float | None, dtype: torch.dtype, *, mask: bool = False) -> Tensor:

@@ -11,6 +11,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
+from microtutor.checks import check_bool
 from microtutor.statistics.correlations import autocorrelation
 from microtutor.statistics.descriptors import _prepared
 from microtutor.statistics.products import Boundary, shifts_in_reach, spatial_axes
@@ -45,6 +46,7 @@ def label_clusters(
     tensor([[1, 0, 2, 2, 0, 1]])
     """
     m, weight, boundaries = _prepared(m, mask, boundary, ndim)
+    check_bool(diagonals, name="diagonals")
     if not ((m == 0) | (m == 1)).all():
         raise ValueError(
             "expected a two-valued phase image, 0 or 1, got values between; threshold it: (m > 0.5).float()"
@@ -167,8 +169,10 @@ def _pairs_one_by_one(labels: Tensor, numbers: Tensor, weight: Tensor | None, bo
 
 def _window(f: Tensor, ndim: int, centred: bool, max_shift: int | None) -> Tensor:
     """Of whole maps with zero shift at index 0, what the caller wants to see."""
+    if check_bool(centred, name="centred") and max_shift is None:
+        return torch.fft.fftshift(f, dim=spatial_axes(ndim))
     if max_shift is None:
-        return torch.fft.fftshift(f, dim=spatial_axes(ndim)) if centred else f
+        return f
     reach = shifts_in_reach(f.shape[-ndim:], max_shift)
     f = torch.fft.fftshift(f, dim=spatial_axes(ndim))
     for axis, (low, high) in zip(spatial_axes(ndim), reach, strict=True):

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from microtutor.checks import check_field, check_phase, check_same_shape, describe
+from microtutor.checks import check_bool, check_field, check_phase, check_same_shape, describe
 from microtutor.statistics.products import (
     Boundary,
     boundary_of_each_axis,
     checked_mask,
+    checked_pairs,
     full_precision,
     pair_counts,
     periodic_means,
@@ -130,7 +132,14 @@ def cross_correlation(
 
 
 def two_point_statistics(
-    m: Tensor, *, pairs: Sequence[tuple[int, int]] | None = None, mask: Tensor | None = None, ndim: int = 2, **options
+    m: Tensor,
+    *,
+    pairs: Sequence[tuple[int, int]] | None = None,
+    boundary: Boundary | Sequence[Boundary] = "periodic",
+    mask: Tensor | None = None,
+    ndim: int = 2,
+    centred: bool = False,
+    max_shift: int | None = None,
 ) -> Tensor:
     """All pairs of correlations of an n-phase structure, or some of them.
 
@@ -138,7 +147,7 @@ def two_point_statistics(
         m: phase indicators, one channel per phase, shape (..., n, H, W).
         pairs: the pairs (i, j) wanted, such as `independent_pairs(n)`; all n * n unless told.
         mask: as for `cross_correlation`; shape (H, W) or (..., 1, H, W), as it holds for all phases.
-        options: as for `cross_correlation`.
+        boundary, ndim, centred, max_shift: as for `cross_correlation`.
 
     Returns:
         f[..., i, j, :, :], the cross-correlation of phase i with phase j, shape (..., n, n, H, W); with pairs
@@ -152,7 +161,7 @@ def two_point_statistics(
     tensor([[0.0000, 0.5000],
             [0.5000, 0.0000]])
     """
-    m = check_phase(m, ndim=ndim + 1, empty=True)
+    m = check_phase(m, ndim=len(spatial_axes(ndim)) + 1, empty=True)
     phases = m.shape[-ndim - 1]
     each = mask if isinstance(mask, Tensor) and mask.ndim > ndim else None  # a mask of its own for each image
     if each is not None and each.shape[-ndim - 1] != 1:
@@ -163,10 +172,9 @@ def two_point_statistics(
         first, second = torch.broadcast_tensors(m.unsqueeze(-ndim - 1), m.unsqueeze(-ndim - 2))
         mask = mask if each is None else each.unsqueeze(-ndim - 1)
     else:
-        if any(len(pair) != 2 or not all(i in range(phases) for i in pair) for pair in pairs):
-            raise ValueError(f"expected pairs (i, j) of the phases 0 to {phases - 1}, got {pairs!r}")
-        chosen = torch.tensor([tuple(pair) for pair in pairs], dtype=torch.long, device=m.device).reshape(-1, 2)
+        chosen = torch.tensor(checked_pairs(pairs, phases), dtype=torch.long, device=m.device).reshape(-1, 2)
         first, second = (m.index_select(-ndim - 1, one) for one in chosen.T)
+    options: dict[str, Any] = {"boundary": boundary, "centred": centred, "max_shift": max_shift}
     return cross_correlation(first, second, mask=mask, ndim=ndim, **options)
 
 
@@ -182,6 +190,7 @@ def _correlate(
     """mean_x a(x) b(x + r) over the pairs that the boundary and the mask allow."""
     shape = a.shape[-len(spatial_axes(ndim)) :]
     boundaries, reach = boundary_of_each_axis(boundary, ndim), shifts_in_reach(shape, max_shift)
+    check_bool(centred, name="centred")
     if mask is None and "open" not in boundaries:
         f = periodic_means(a, b, boundaries, reach)
     elif mask is None:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from microtutor.checks import check_count, check_field
-from microtutor.statistics.products import spatial_axes
+from microtutor.checks import check_bool, check_count, check_field, quote
+from microtutor.statistics.products import checked_pairs, spatial_axes
 
 Pair = tuple[int, int]
 
@@ -33,7 +33,11 @@ def independent_pairs(phases: int, *, fewest: bool = False) -> list[Pair]:
     ([(0, 0), (0, 1), (1, 1)], [(0, 0), (0, 1)])
     """
     known = range(check_count(phases, name="phases", minimum=2) - 1)
-    return [(0, j) for j in known] if fewest else list(itertools.combinations_with_replacement(known, 2))
+    return (
+        [(0, j) for j in known]
+        if check_bool(fewest, name="fewest")
+        else list(itertools.combinations_with_replacement(known, 2))
+    )
 
 
 def complete_set(f: Tensor, pairs: Sequence[Pair] | None = None, *, phases: int, ndim: int = 2) -> Tensor:
@@ -67,11 +71,13 @@ def complete_set(f: Tensor, pairs: Sequence[Pair] | None = None, *, phases: int,
     >>> torch.allclose(complete_set(f, phases=3), two_point_statistics(m), atol=1e-6)
     True
     """
-    f = check_field(f, ndim=ndim + 1, name="statistics", empty=True)
-    chosen = [(int(i), int(j)) for i, j in (independent_pairs(phases) if pairs is None else pairs)]
+    f = check_field(f, ndim=check_count(ndim, name="ndim") + 1, name="statistics", empty=True)
     count = check_count(phases, name="phases", minimum=2)
-    if len(chosen) != f.shape[-ndim - 1] or any(not 0 <= i < count for pair in chosen for i in pair):
-        raise ValueError(f"expected one map for each pair of {count} phases, got {f.shape[-ndim - 1]} for {chosen}")
+    chosen = independent_pairs(count) if pairs is None else checked_pairs(pairs, count)
+    if len(chosen) != f.shape[-ndim - 1]:
+        raise ValueError(
+            f"expected one map for each pair of {count} phases, got {f.shape[-ndim - 1]} for {quote(chosen)}"
+        )
     known = dict(zip(chosen, f.unbind(-ndim - 1), strict=True))
     _follow_by_sums(known, count, ndim)
     if len(known) < count**2:
@@ -80,7 +86,7 @@ def complete_set(f: Tensor, pairs: Sequence[Pair] | None = None, *, phases: int,
     if len(known) < count**2:
         missing = [pair for pair in itertools.product(range(count), repeat=2) if pair not in known]
         raise ValueError(
-            f"expected pairs that determine all others, got {chosen}, which leave {missing} open; "
+            f"expected pairs that determine all others, got {quote(chosen)}, which leave {quote(missing)} open; "
             "take independent_pairs(phases)"
         )
     rows = [torch.stack([known[i, j] for j in range(count)], -ndim - 1) for i in range(count)]

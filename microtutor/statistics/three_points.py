@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from microtutor.checks import check_array, check_bool, quote
 from microtutor.statistics.correlations import cross_correlation
 from microtutor.statistics.descriptors import _mean, _prepared
 from microtutor.statistics.products import Boundary, spatial_axes
@@ -55,6 +56,7 @@ def three_point_statistics(
     """
     m, weight, boundaries = _prepared(m, mask, boundary, ndim)
     ones, alone = _shifts(first, ndim, "first")
+    check_bool(centred, name="centred")
     if weight is None and "open" in boundaries:
         weight = m.new_ones(m.shape[-ndim:], dtype=torch.float64 if m.device.type != "mps" else m.dtype)
     weighted = m if weight is None else m * weight
@@ -64,7 +66,7 @@ def three_point_statistics(
         return (maps[0] if alone else torch.stack(maps, -ndim - 1)).to(m.dtype)
     twos, single = _shifts(second, ndim, "second")
     if (len(ones), alone) != (len(twos), single):
-        raise ValueError(f"expected one second shift for each first, got {first!r} and {second!r}")
+        raise ValueError(f"expected one second shift for each first, got {quote(first)} and {quote(second)}")
     chances = []
     for one, two in zip(ones, twos, strict=True):
         products = weighted * _moved(weighted, one, boundaries) * _moved(weighted, two, boundaries)
@@ -78,11 +80,11 @@ def three_point_statistics(
 def _shifts(shifts: Any, ndim: int, name: str) -> tuple[list[tuple[int, ...]], bool]:
     """A list of shifts, and whether it was one shift alone."""
     try:
-        each = np.asarray(shifts)
-    except ValueError:  # lists of different lengths
+        each = check_array(shifts, name=f"{name} shift")
+    except TypeError:  # a mask, or lists of different lengths
         each = np.empty(0)
     if each.dtype.kind not in "iu" or each.ndim not in (1, 2) or each.size == 0 or each.shape[-1] != ndim:
-        raise ValueError(f"expected the {name} shift as {ndim} whole numbers, or a list of such, got {shifts!r}")
+        raise ValueError(f"expected the {name} shift as {ndim} whole numbers, or a list of such, got {quote(shifts)}")
     return [tuple(one) for one in np.atleast_2d(each).tolist()], each.ndim == 1
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from torch import Tensor
 
-from microtutor.checks import check_count, check_phase
+from microtutor.checks import check_array as checked_array
+from microtutor.checks import check_bool, check_count, check_phase, check_spacing, describe, is_masked, quote
 from microtutor.statistics.correlations import autocorrelation, cross_correlation
-from microtutor.statistics.products import Boundary
+from microtutor.statistics.products import Boundary, checked_pairs
 from microtutor.statistics.readings import radial_average
 
 
@@ -34,10 +36,14 @@ class TwoPointStatistics(TransformerMixin, BaseEstimator):
         centred: order the shifts of a map with zero in the middle (with max_shift always) instead of first.
         radial: average over directions, see `radial_average`: one feature for each length of shift.
         shape: shape of one image if X comes as rows, (H, W) or (phases, H, W); one entry may be -1, whatever fits.
+        ndim: number of spatial axes: with 3, X holds volumes, (n, D, H, W) or (n, phases, D, H, W), and so do shape,
+            mask, and the maps.
+        spacing: size of a pixel along each axis, for radial averages, see `radial_average`.
         dtype: "float32" or "float64"; by default float64 for a float64 X, and float32 for any other.
         mask: confidence in each pixel, in [0, 1], shape (H, W), the same for all images; as for `autocorrelation`.
-        missing: take NaN in X for pixels that are not known, in any of the phases: a mask for each image. Under either
-            kind of mask, features of shifts that no pair of known pixels has are NaN; choose max_shift below them.
+        missing: take NaN in X for pixels that are not known, in any of the phases: a mask for each image. The mask of a
+            numpy.ma array says the same, asked or not. Under any kind of mask, features of shifts that no pair of known
+            pixels has are NaN; choose max_shift below them.
 
     Attributes:
         n_features_in_: numbers in one image.
@@ -69,6 +75,8 @@ class TwoPointStatistics(TransformerMixin, BaseEstimator):
         dtype: str | None = None,
         mask: Any = None,
         missing: bool = False,
+        ndim: int = 2,
+        spacing: float | Sequence[float] = 1.0,
     ) -> None:
         self.phases = phases
         self.pairs = pairs
@@ -80,6 +88,8 @@ class TwoPointStatistics(TransformerMixin, BaseEstimator):
         self.dtype = dtype
         self.mask = mask
         self.missing = missing
+        self.ndim = ndim
+        self.spacing = spacing
 
     def fit(self, X: Any, y: None = None) -> TwoPointStatistics:
         """Note the shape of the images, and check that the choices go with them.
@@ -89,11 +99,12 @@ class TwoPointStatistics(TransformerMixin, BaseEstimator):
             y: ignored.
 
         Raises:
-            ValueError: X is empty, not finite or of another shape, or its values are no phases; a choice is unknown,
-                or does not go with the images.
+            TypeError, ValueError: X is empty, not finite or of another shape, or its values are no phases, or phases
+                that do not add up to 1; a choice is unknown, or does not go with the images.
         """
+        self._check_choices()
         images, weight = self._known(self._images(X, reset=True))
-        self._check_values(images)
+        self._check_values(images, weight)
         self.pairs_ = self._chosen_pairs()
         first = next(self._statistics(images[:1], None if weight is None else weight[:1]))
         self.map_shape_ = (len(self.pairs_), *first.shape[1:])
@@ -107,7 +118,7 @@ class TwoPointStatistics(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         images, weight = self._known(self._images(X, reset=False))
-        self._check_values(images)
+        self._check_values(images, weight)
         return np.concatenate([f.flatten(1).numpy() for f in self._statistics(images, weight)], axis=1)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -147,40 +158,78 @@ class TwoPointStatistics(TransformerMixin, BaseEstimator):
     def _is_centred(self) -> bool:
         return self.centred or self.max_shift is not None
 
+    def _check_choices(self) -> None:
+        """Raise for what can be seen to be wrong before the images are looked at."""
+        if self.dtype not in (None, "float32", "float64"):
+            raise ValueError(f"expected dtype to be 'float32', 'float64' or None, got {quote(self.dtype)}")
+        for name in ("centred", "radial", "missing"):
+            check_bool(getattr(self, name), name=name)
+        check_count(self.ndim, name="ndim")
+        check_spacing(self.spacing, self.ndim)
+
     def _images(self, X: Any, *, reset: bool) -> Tensor:
         """X as a tensor (n, H, W) or (n, phases, H, W), after scikit-learn's checks of its rows."""
-        if self.dtype not in (None, "float32", "float64"):
-            raise ValueError(f"expected dtype to be 'float32', 'float64' or None, got {self.dtype!r}")
         dtype: Any = self.dtype or ["float32", "float64"]  # of a list, what is not in it becomes the first
-        finite: Any = "allow-nan" if self.missing else True
+        X, finite = self._with_its_mask(X)
         shape = None if reset else self.image_shape_
-        if (X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim) > 2:
-            X = check_array(X, dtype=dtype, allow_nd=True, ensure_all_finite=finite, input_name="X", estimator=self)
-            shape = shape or X.shape[1:]
-            if X.shape[1:] != shape or X.ndim > 4:
-                wanted = "(n, H, W) or (n, phases, H, W)" if reset else f"(n, {', '.join(map(str, shape))})"
-                raise ValueError(f"expected images of shape {wanted}, got {X.shape}")
-            X = X.reshape(len(X), -1)
-        X = validate_data(self, X, dtype=dtype, ensure_all_finite=finite, reset=reset)
+        try:
+            if (X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim) > 2:
+                X = check_array(X, dtype=dtype, allow_nd=True, ensure_all_finite=finite, input_name="X", estimator=self)
+                shape = shape or X.shape[1:]
+                if X.shape[1:] != shape or X.ndim > self.ndim + 2:
+                    raise ValueError(self._wanted(reset, X))
+                X = X.reshape(len(X), -1)
+            X = validate_data(self, X, dtype=dtype, ensure_all_finite=finite, reset=reset)
+        except (TypeError, ValueError) as error:
+            raise type(error)(self._in_one_sentence(error, X, reset)) from None
         if reset:
             self.image_shape_ = shape or self._shape_of_rows(X.shape[1])
         images = torch.from_numpy(np.require(X, requirements=["C", "W"])).reshape(-1, *self.image_shape_)
-        return images[:, 0] if images.ndim == 4 and images.shape[1] == 1 else images
+        return images[:, 0] if self._has_channels(images) and images.shape[1] == 1 else images
+
+    def _with_its_mask(self, X: Any) -> tuple[Any, Any]:
+        """X with NaN where it brings a mask that hides something, and what scikit-learn shall say to NaN."""
+        if isinstance(X, Tensor):
+            X = (X.float() if X.dtype == torch.bfloat16 else X).detach().cpu().numpy()
+        if is_masked(X) and hasattr(X, "compute"):
+            X = X.compute()
+        if isinstance(X, np.ma.MaskedArray):
+            hidden, values = np.ma.getmaskarray(X), np.asarray(X.data)
+            kept = values[~hidden]
+            if self.missing or kept.dtype.kind != "f" or np.isfinite(kept).all():
+                dtype = values.dtype if values.dtype.kind == "f" else np.float32
+                return np.where(hidden, np.nan, values).astype(dtype), "allow-nan"
+        return X, "allow-nan" if self.missing else True
+
+    def _wanted(self, reset: bool, X: Any) -> str:
+        space = "H, W" if self.ndim == 2 else "D, H, W" if self.ndim == 3 else "..."
+        fitted = "" if reset else ", ".join(map(str, self.image_shape_))
+        wanted = f"(n, {fitted})" if fitted else f"(n, {space}) or (n, phases, {space})"
+        shape = getattr(X, "shape", None)
+        return f"expected images of shape {wanted}, got {describe(X) if shape is None else tuple(shape)}"
+
+    def _in_one_sentence(self, error: Exception, X: Any, reset: bool) -> str:
+        """What scikit-learn says to images that it refuses, after what was expected."""
+        told = " ".join(str(error).split())
+        return told if told.startswith("expected") else f"{self._wanted(reset, X)}: {told}"
+
+    def _has_channels(self, images: Tensor) -> bool:
+        return images.ndim == self.ndim + 2
 
     def _known(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Images without NaN, and the confidence in their pixels (n, H, W) if there is a mask."""
-        if self.mask is None and not self.missing:
+        unknown = images.isnan()
+        if self.mask is None and not self.missing and not bool(unknown.any()):
             return images, None
-        weight = torch.ones_like(images if images.ndim == 3 else images[:, 0])
+        weight = torch.ones_like(images[:, 0] if self._has_channels(images) else images)
         if self.mask is not None:
-            mask = torch.as_tensor(np.asarray(self.mask, dtype=np.float64))
+            mask = torch.as_tensor(checked_array(self.mask, name="mask")).double()
             if mask.shape != weight.shape[1:]:
                 raise ValueError(
                     f"expected a mask of shape {tuple(weight.shape[1:])}, as the images, got {tuple(mask.shape)}"
                 )
             weight = weight * mask
-        unknown = images.isnan()
-        weight = weight.masked_fill(unknown if images.ndim == 3 else unknown.any(1), 0)
+        weight = weight.masked_fill(unknown.any(1) if self._has_channels(images) else unknown, 0)
         return images.masked_fill(unknown, 0), weight
 
     def _shape_of_rows(self, size: int) -> tuple[int, ...]:
@@ -190,16 +239,21 @@ class TwoPointStatistics(TransformerMixin, BaseEstimator):
                 f"expected images of shape (n, H, W) or (n, phases, H, W), got rows of {size} numbers; to have each "
                 "row taken as an image, give its shape=(H, W)"
             )
-        shape = tuple(self.shape)
+        shape = tuple(self.shape) if isinstance(self.shape, Sequence) and not isinstance(self.shape, str) else ()
+        if not all(isinstance(n, Integral) for n in shape):
+            shape = ()
         if shape.count(-1) == 1:
             rest = -math.prod(shape)
             shape = tuple(size // rest if n == -1 and rest > 0 else n for n in shape)
-        if len(shape) not in (2, 3) or math.prod(shape) != size or min(shape) < 1:
-            raise ValueError(f"expected shape as (H, W) or (phases, H, W) of {size} numbers, got {self.shape!r}")
+        if len(shape) not in (self.ndim, self.ndim + 1) or math.prod(shape) != size or min(shape) < 1:
+            space = "D, H, W" if self.ndim == 3 else "H, W"
+            raise ValueError(
+                f"expected shape as ({space}) or (phases, {space}) of {size} numbers, got {quote(self.shape)}"
+            )
         return shape
 
     def _number_of_phases(self) -> int:
-        channels = self.image_shape_[0] if len(self.image_shape_) == 3 else 1
+        channels = self.image_shape_[0] if len(self.image_shape_) == self.ndim + 1 else 1
         if channels > 1 and self.phases not in (None, channels):
             raise ValueError(f"expected X with a channel for each of {self.phases} phases, got {channels} channels")
         if channels > 1:
@@ -210,37 +264,47 @@ class TwoPointStatistics(TransformerMixin, BaseEstimator):
         known = range(self._number_of_phases())
         if self.pairs is None:
             return tuple(itertools.combinations_with_replacement(known[1:], 2))
-        pairs = [tuple(pair) for pair in self.pairs]
-        if not pairs or any(len(pair) != 2 or not set(pair) <= set(known) for pair in pairs):
-            raise ValueError(f"expected pairs (i, j) of the phases 0 to {known[-1]}, got {self.pairs!r}")
-        return tuple((int(i), int(j)) for i, j in pairs)
+        pairs = checked_pairs(self.pairs, len(known))
+        if not pairs:
+            raise ValueError(f"expected pairs (i, j) of the phases 0 to {known[-1]}, got {quote(self.pairs)}")
+        return tuple(pairs)
 
-    def _check_values(self, images: Tensor) -> None:
-        """Raise ValueError unless images hold labels, or indicators in [0, 1]."""
-        count = self._number_of_phases()
-        if images.ndim == 4 or count == 2:
-            check_phase(images)
+    def _check_values(self, images: Tensor, weight: Tensor | None) -> None:
+        """Raise ValueError unless images hold labels, or indicators in [0, 1] that sum to 1 over all phases."""
+        count, channels = self._number_of_phases(), self._has_channels(images)
+        if channels or count == 2:
+            check_phase(images, ndim=self.ndim)
         elif (images != images.round()).any() or images.min() < 0 or images.max() >= count:
             low, high = images.aminmax()
             raise ValueError(
                 f"expected labels 0 to {count - 1}, one for each phase, got values from {low:g} to {high:g}"
             )
+        if channels:
+            sums = images.sum(1) if weight is None else torch.where(weight > 0, images.sum(1), 1)
+            low, high = sums.aminmax()
+            if low < 1 - 1e-3 or high > 1 + 1e-3:
+                raise ValueError(
+                    f"expected the {count} phases of each pixel to sum to 1, got sums from {low:.4g} to {high:.4g}; "
+                    f"if axis 1 is no axis of phases but one of space, say ndim={self.ndim + 1}"
+                )
 
     def _statistics(self, images: Tensor, weight: Tensor | None) -> Iterator[Tensor]:
         """The maps (n, H, W), or radial averages (n, radii), of one pair of phases after the other."""
         options: dict[str, Any] = {"boundary": self.boundary, "max_shift": self.max_shift, "centred": self.centred}
-        options["mask"] = weight
+        options |= {"mask": weight, "ndim": self.ndim}
         for i, j in self.pairs_:
             first = self._phase(images, i)
             if i == j:
                 f = autocorrelation(first, **options)
             else:
                 f = cross_correlation(first, self._phase(images, j), **options)
-            yield radial_average(f, centred=self._is_centred()) if self.radial else f
+            if self.radial:
+                f = radial_average(f, centred=self._is_centred(), ndim=self.ndim, spacing=self.spacing)
+            yield f
 
     def _phase(self, images: Tensor, i: int) -> Tensor:
         """The indicator of phase i, (n, H, W)."""
-        if images.ndim == 4:
+        if self._has_channels(images):
             return images[:, i]
         if self._number_of_phases() > 2:
             return (images == i).to(images)

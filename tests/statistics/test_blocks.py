@@ -117,6 +117,45 @@ def test_a_mask_with_few_pairs_among_many():
     torch.testing.assert_close(found, wanted, rtol=0, atol=1e-10, equal_nan=True)
 
 
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("phase", [None, 1])
+def test_the_mask_that_comes_with_an_array(lazy, phase):
+    values, hidden = labels(20, 23) if phase else labels(20, 23) / 2, labels(20, 23, seed=1) == 0
+    array, beside = np.ma.array(np.where(hidden, 99, values), mask=hidden), np.full((20, 23), 0.5)
+    wanted = autocorrelation_of_blocks(values, 5, phase=phase, mask=~hidden)
+    if lazy:
+        dask_array = pytest.importorskip("dask.array", reason="the optional extra dask is not installed")
+        array = dask_array.from_array(array, chunks=9)
+    for mask in (None, beside, np.ma.array(beside, mask=False)):
+        found = autocorrelation_of_blocks(array, 5, phase=phase, mask=mask, block=7)
+        torch.testing.assert_close(found, wanted, rtol=0, atol=1e-12)
+    assert (found - autocorrelation_of_blocks(values, 5, phase=phase)).abs().max() > 1e-3
+
+
+def test_values_may_be_nan_where_the_mask_is_0():
+    values, mask = labels(20, 23) / 2, labels(20, 23, seed=1) > 0
+    holes = np.where(mask, values, np.nan)
+    wanted = autocorrelation_of_blocks(values, 5, mask=mask)
+    torch.testing.assert_close(autocorrelation_of_blocks(holes, 5, mask=mask), wanted, rtol=0, atol=1e-12)
+    for options in ({}, {"mask": np.ones((20, 23))}, {"phase": 1.0}):
+        with pytest.raises(ValueError, match="expected finite values, got NaN or infinity; leave them out with a mask"):
+            autocorrelation_of_blocks(holes, 5, **options)
+
+
+def test_arrays_that_are_none():
+    for array in ([[0.0] * 9] * 9, torch.zeros(9, 9), None):
+        with pytest.raises(TypeError, match="expected the array as an array with a shape, got"):
+            autocorrelation_of_blocks(array, 1)
+    with pytest.raises(TypeError, match=r"expected the array as an array of real numbers, got .* dtype complex64"):
+        autocorrelation_of_blocks(np.zeros((9, 9), np.complex64), 1)
+    with pytest.raises(TypeError, match=r"expected phase as a finite number, or None, got '1' \(str\)"):
+        autocorrelation_of_blocks(labels(9, 9), 1, phase="1")
+    dask_array = pytest.importorskip("dask.array", reason="the optional extra dask is not installed")
+    some = dask_array.ones((9, 9), chunks=3)
+    with pytest.raises(ValueError, match="expected the array with a known shape, got a dask array of unknown chunks"):
+        autocorrelation_of_blocks(some[some[:, 0] > 0], 1)
+
+
 def test_grey_values_and_bad_input():
     grey = np.random.default_rng(1).random((12, 12))
     wanted = autocorrelation(torch.from_numpy(grey), max_shift=2, boundary="open")

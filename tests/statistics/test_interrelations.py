@@ -107,8 +107,9 @@ def test_bad_input():
         ValueError, match=r"expected one map for each pair of 3 phases, got 2 for \[\(0, 0\), \(0, 1\), "
     ):
         complete_set(f, phases=3)
-    with pytest.raises(ValueError, match="expected one map for each pair of 3 phases, got 2 for"):
-        complete_set(f, [(0, 0), (0, 3)], phases=3)
+    for pairs in ([(0, 0), (0, 3)], 3, [(0, 0), 1], "01"):
+        with pytest.raises(ValueError, match=r"expected pairs \(i, j\) of the phases 0 to 2, got"):
+            complete_set(f, pairs, phases=3)
     with pytest.raises(ValueError, match=r"expected pairs that determine all others, got .* take independent_pairs"):
         complete_set(f, [(0, 0), (1, 1)], phases=4)
     with pytest.raises(ValueError, match="expected phases of at least 2, got 1"):

@@ -124,7 +124,8 @@ def test_rows_are_images(m, boundary):
 
 
 def test_rows_with_channels():
-    channels = some_images(4, 3, 5, 6)
+    labels = some_images(4, 5, 6, levels=3)
+    channels = np.stack([labels == i for i in range(3)], 1).astype(float)
     rows = channels.reshape(4, -1)
     close(TwoPointStatistics(shape=(3, 5, 6)).fit_transform(rows), TwoPointStatistics().fit_transform(channels))
 
@@ -171,6 +172,63 @@ def test_a_pipeline_with_missing_pixels():
     assert np.isfinite(model.fit_transform(holes)).all()
     with pytest.raises(ValueError, match="NaN"):
         TwoPointStatistics().fit(holes)
+
+
+@pytest.mark.parametrize("rows", [False, True])
+def test_the_mask_of_a_masked_array_counts(rows):
+    images, hidden = some_images(3, 5, 6), some_images(3, 5, 6, levels=4, seed=1) == 0
+    masked = np.ma.array(np.where(hidden, 7.0, images), mask=hidden)  # what is hidden may be anything
+    wanted = autocorrelation(torch.from_numpy(images), mask=torch.from_numpy(~hidden)).flatten(1)
+    statistics = TwoPointStatistics(shape=(5, 6))
+    close(statistics.fit_transform(masked.reshape(3, 30) if rows else masked), wanted)
+    whole = np.ma.array(images, mask=False)
+    close(statistics.fit(whole).transform(whole), autocorrelation(torch.from_numpy(images)).flatten(1))
+    labels = np.ma.array(some_images(3, 5, 6, levels=3).astype(np.uint8), mask=hidden)
+    holes = np.where(hidden, np.nan, labels.data)
+    found = TwoPointStatistics(phases=3, dtype="float64").fit_transform(labels)
+    close(found, TwoPointStatistics(phases=3, missing=True).fit_transform(holes))
+    dask = pytest.importorskip("dask.array", reason="the optional extra dask is not installed")
+    close(statistics.fit_transform(dask.from_array(masked, chunks=2)), wanted)
+    holed = masked.copy()
+    holed[0, 0, 0] = np.nan  # NaN that no mask hides
+    with pytest.raises(ValueError, match="NaN"):
+        TwoPointStatistics().fit(holed)
+
+
+# --- volumes ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("options", [{}, {"boundary": "open", "max_shift": 1}, {"radial": True}, {"centred": True}])
+def test_volumes(options):
+    m = torch.from_numpy(some_images(2, 5, 4, 6))
+    plain = {name: value for name, value in options.items() if name != "radial"}
+    f = autocorrelation(m, ndim=3, **plain)
+    wanted = radial_average(f, ndim=3) if options.get("radial") else f
+    statistics = TwoPointStatistics(ndim=3, **options).fit(m)
+    close(statistics.transform(m), wanted.flatten(1))
+    assert len(statistics.get_feature_names_out()) == wanted[0].numel()
+    rows = TwoPointStatistics(ndim=3, shape=(5, 4, 6), **options)
+    close(rows.fit_transform(m.flatten(1)), wanted.flatten(1))
+    both = TwoPointStatistics(ndim=3, **options).fit(torch.stack([1 - m, m], 1))
+    assert both.image_shape_ == (2, 5, 4, 6)
+    close(both.transform(torch.stack([1 - m, m], 1)), wanted.flatten(1))
+
+
+def test_volumes_are_no_phases():
+    volumes = np.concatenate([some_images(2, 6, 6, 6), np.zeros((1, 6, 6, 6))])
+    with pytest.raises(
+        ValueError, match=r"the 6 phases of each pixel to sum to 1, got sums from 0 to \d; if axis 1 .* ndim=3"
+    ):
+        TwoPointStatistics().fit(volumes)
+    assert TwoPointStatistics(ndim=3).fit(volumes).map_shape_ == (1, 6, 6, 6)
+    with pytest.raises(
+        ValueError, match=r"expected images of shape \(n, D, H, W\) or \(n, phases, D, H, W\), got \(1, 1,"
+    ):
+        TwoPointStatistics(ndim=3).fit(np.zeros((1, 1, 1, 1, 2, 2)))
+
+
+def test_pixels_that_are_not_square():
+    m = torch.from_numpy(some_images(2, 8, 12))
+    found = TwoPointStatistics(radial=True, spacing=(2, 1)).fit_transform(m)
+    close(found, radial_average(autocorrelation(m), spacing=(2, 1)))
 
 
 # --- as scikit-learn wants it -----------------------------------------------------------------------------------------
@@ -323,6 +381,15 @@ def test_not_fitted():
         (np.zeros((1, 4, 6)), {"max_shift": 2}, ValueError, "max_shift of at most 1 for a side of 4 pixels, got 2"),
         (np.zeros((1, 4, 6)), {"mask": np.ones((6, 4))}, ValueError, r"mask of shape \(4, 6\), as the images, got"),
         (np.zeros((1, 4, 6)), {"mask": np.full((4, 6), 2)}, ValueError, r"expected a mask with values in \[0, 1\]"),
+        (np.zeros((4, 9)), {"shape": 36}, ValueError, r"expected shape as \(H, W\) or .* of 9 numbers, got 36"),
+        (np.zeros((4, 9)), {"shape": (2.0, 4.5)}, ValueError, r"of 9 numbers, got \(2.0, 4.5\)"),
+        (np.zeros((1, 2, 2)), {"pairs": 3}, ValueError, r"pairs \(i, j\) of the phases 0 to 1, got 3"),
+        (np.zeros((1, 2, 2)), {"boundary": None}, ValueError, "expected boundary to be .*, got None"),
+        (np.zeros((1, 2, 2)), {"centred": "false"}, TypeError, "expected centred to be True or False, got 'false'"),
+        (np.zeros((1, 2, 2)), {"ndim": "2"}, TypeError, "expected ndim as a whole number, got '2'"),
+        (np.zeros((1, 2, 2)), {"spacing": (1, 2, 3)}, ValueError, "expected spacing as the size of a pixel"),
+        (np.zeros((1, 2, 2)), {"mask": "ab"}, TypeError, "expected the mask as an array of real numbers"),
+        (None, {}, ValueError, r"^expected images of shape \(n, H, W\) or \(n, phases, H, W\), got None: "),
         (np.zeros((1, 2, 2)), {"dtype": "float16"}, ValueError, "expected dtype to be 'float32', 'float64' or None"),
     ],
 )
