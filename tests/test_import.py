@@ -77,7 +77,12 @@ ROAD = [
     "widgets",
     "records",
     "experiments",
+    "cli.options",
+    "cli.beforehand",
+    "cli.answers",
+    "cli.commands",
     "cli",
+    "cli.__main__",
 ]
 DRAWING = {"plotting", "plotting.pictures", "widgets.sliders", "widgets.live", "widgets"}
 LEARNING = {"statistics.transformer"}  # built on scikit-learn, and imported only when its name is asked for

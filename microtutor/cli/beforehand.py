@@ -1,0 +1,104 @@
+"""What a command refuses before the first second of work: files that it would harm, and questions without an answer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from microtutor.files import check_outputs, check_writable
+
+WEIGHT_FILES = ("config.json", "model.safetensors")
+CHECKPOINT = "checkpoint.pt"
+RUN_FILES = (*WEIGHT_FILES, "training.json", "log.csv", CHECKPOINT)
+
+
+def check_fits(count: int, pixels: int, name: str) -> None:
+    """Raise ValueError if so many images of so many pixels cannot be held in memory; takes none of it to try."""
+    import torch
+
+    try:
+        torch.empty(count, pixels)
+    except (RuntimeError, TypeError, OverflowError, MemoryError):
+        raise ValueError(
+            f"expected {name} whose images fit into memory, got {count} images of {pixels} pixels; take fewer"
+        ) from None
+
+
+def check_preset(name: str, presets: Mapping[str, Any]) -> str:
+    if name not in presets:
+        raise ValueError(f"expected a preset out of {', '.join(presets)}, got {name!r}")
+    return name
+
+
+def replace_or_rename(option: str) -> str:
+    return f"add --overwrite to replace it, or choose another name with {option}"
+
+
+def check_suffix(path: Path, *suffixes: str, what: str = "output") -> None:
+    if path.suffix.lower() not in suffixes:
+        kinds = " or ".join(suffixes)
+        raise ValueError(f"expected an {what} file ending in {kinds}, got {path}")
+
+
+def check_folder(folder: Path) -> None:
+    """Raise ValueError or OSError if no files can be written into a folder, be it there or not."""
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise ValueError(f"expected a folder for --output, got the file {folder}; choose another name")
+    check_writable(folder / RUN_FILES[0])
+
+
+def check_sizes(config: Any, images: int) -> None:
+    """Refuse a run whose images do not fit into memory."""
+    for name in ("batch_size", "validation_images", "images"):
+        check_fits(getattr(config, name) or 1, config.size**2, f"--set {name}")
+    check_fits(images, config.size**2, "--images")
+
+
+def check_run(output: Path, resume: bool, start: str | None, record: Path | None, overwrite: bool) -> None:
+    """Refuse a run that would write over other weights, those that it starts from, or a record over the run."""
+    check_folder(output)
+    files = {f"the run's {name}": output / name for name in RUN_FILES}
+    begins = {} if start is None else {f"the {name} that it starts from": Path(start, name) for name in WEIGHT_FILES}
+    going_on = resume and (output / CHECKPOINT).is_file()
+    there = [name for name in (*WEIGHT_FILES, CHECKPOINT) if os.path.lexists(output / name)]
+    if there and not going_on:
+        how = "add --resume to go on, or choose" if CHECKPOINT in there else "choose"
+        raise FileExistsError(f"{output} already holds a run ({', '.join(there)}); {how} another folder for --output")
+    check_outputs(files, begins, overwrite=True)
+    if record is not None:
+        advice = replace_or_rename("--record")
+        check_outputs({"--record": record}, files | begins, overwrite=overwrite, advice=advice)
+
+
+def source_of(weights: Mapping[str, int], material: str | None, count: str | None, *, unseen: bool) -> Any:
+    """What to measure weights on, given the sizes of their images: what all of them saw, unless others are meant.
+
+    Numbers of lines that are typed are meant.
+    """
+    from microtutor.records import source_for, trained_with
+
+    if len(set(weights.values())) > 1:
+        sizes = ", ".join(f"{name}: {size} px" for name, size in weights.items())
+        raise ValueError(f"expected weights for images of one size, got {sizes}; measure them one by one")
+    first, *others = weights
+    config, lines = trained_with(first), fewest_and_most(count)
+    meant = unseen or (count is not None and (config is None or config.material == "lines"))
+    source = source_for(first, weights[first], material=material, count=lines, unseen=meant)
+    shown = getattr(source, "rock", "lines")
+    if count is not None and shown != "lines":
+        raise ValueError(f"expected --count, a number of lines, with line images only, got it with {shown}")
+    for other in others:
+        source_for(other, weights[other], material=shown, unseen=meant)
+    return source
+
+
+def fewest_and_most(count: str | None) -> tuple[int, int] | None:
+    """Two numbers from text such as 1-4."""
+    if count is None:
+        return None
+    low, _, high = count.partition("-")
+    if not (low.isascii() and low.isdigit() and high.isascii() and high.isdigit()):
+        raise ValueError(f"expected count as fewest-most, for example 1-4, got {count!r}")
+    return int(low), int(high)

@@ -1,0 +1,405 @@
+"""The commands themselves. Each refuses what it can before the first second of work, and writes before it speaks."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from textwrap import indent
+from typing import Annotated, Any
+
+import typer
+
+from microtutor.cli.answers import Commands
+from microtutor.cli.beforehand import (
+    WEIGHT_FILES,
+    check_fits,
+    check_folder,
+    check_preset,
+    check_run,
+    check_sizes,
+    check_suffix,
+    fewest_and_most,
+    replace_or_rename,
+    source_of,
+)
+from microtutor.cli.options import (
+    Boundary,
+    Dark,
+    Device,
+    Image,
+    Images,
+    Overwrite,
+    Record,
+    Seed,
+    Threshold,
+    parse_settings,
+    path,
+    positive,
+)
+from microtutor.files import check_outputs, replacing, write_csv
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="The road from images to numbers without writing Python.",
+)
+
+
+@app.callback()
+def settings() -> None:
+    # Of PyTorch's threads on Linux, before it is imported: one that waits spins for a moment only. By default it spins
+    # on, and beside another busy program training takes three to five times as long (benchmarks/threads.py).
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+
+@app.command()
+def train(
+    preset: Annotated[str, typer.Argument(help="classroom, laptop, gpu, rock or paper")],
+    output: Annotated[Path, typer.Option(help="folder for weights, log and checkpoint", parser=path, metavar="FOLDER")],
+    resume: Annotated[bool, typer.Option("--resume", help="go on from the checkpoint in the output folder")] = False,
+    seed: Seed = 0,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps; by default the preset's, auto")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="change a choice of the preset, as name=value; repeatable")
+    ] = None,
+    images: Annotated[int, typer.Option(help="held-out images to evaluate on, for each of three seeds", min=1)] = 1000,
+    record: Record = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Train a VAE in statistics space, and evaluate it on held-out images.
+
+    A folder that holds a run is left alone unless you type --resume. --overwrite is for the file of --record.
+
+    For example: microtutor train classroom --output runs/classroom --set loss=data
+    """
+    from microtutor.records import current_commit, evaluate_on_seeds, write_record
+    from microtutor.training import PRESETS, TrainingConfig
+    from microtutor.training import train as run
+
+    base = PRESETS[check_preset(preset, PRESETS)]
+    changes = {"seed": seed} | ({} if device is None else {"device": device})
+    config = base.replace(**changes | parse_settings(set_ or [], TrainingConfig))
+    check_sizes(config, images)
+    first = not int(os.environ.get("RANK", 0))
+    if first:  # of several processes, one writes and measures
+        check_run(output, resume, config.start, record, overwrite)
+    commit = current_commit()
+    vae = run(config, output, resume=resume)
+    if not first:
+        return
+    evaluations = evaluate_on_seeds(vae, config.source(), images)
+    if record is not None:
+        measured: dict[str, Any] = {"config": config, "vae": vae, "run_folder": output, "evaluations": evaluations}
+        write_record(record, command=_command(), commit=commit, **measured)
+    typer.echo(evaluations[0].table())
+
+
+@app.command()
+def evaluate(
+    weights: Annotated[str, typer.Argument(help="shipped weights (lines-1-4, ...), a folder, or a hub id")],
+    count: Annotated[
+        str | None, typer.Option(help="of lines: fewest and most in an image, as 1-4 or 3-6; by default those it saw")
+    ] = None,
+    material: Annotated[
+        str | None,
+        typer.Option(help="lines, berea or ketton, whose file is fetched at first use; by default what it saw"),
+    ] = None,
+    unseen: Annotated[bool, typer.Option("--unseen", help="measure on a material that it did not see")] = False,
+    images: Images = 1000,
+    against: Annotated[
+        list[str] | None, typer.Option(help="with --record: other weights for the same material; repeatable")
+    ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            help="rock only: measure reference methods and another rock too, as JSON to this file",
+            parser=path,
+            metavar="PATH",
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Measure trained weights on held-out images: of lines, beside the paper's numbers, or of rock.
+
+    For example: microtutor evaluate lines-1-4 --images 1000
+    """
+    from microtutor.checks import check_choice
+    from microtutor.environment import find_device
+    from microtutor.models import VAE
+    from microtutor.records import evaluate_on, other_rock, write_rock_report
+
+    names = (weights, *(against or ()))
+    fewest_and_most(count)
+    if material is not None:
+        check_choice(material, ("lines", "berea", "ketton"), name="--material")
+    if record is None and against:
+        raise ValueError(
+            "expected --against beside --record, which it is measured for, got it alone; add --record FILE"
+        )
+    if len(set(names)) < len(names):
+        raise ValueError(f"expected different weights to compare, got {', '.join(names)}; name each of them once")
+    if record is not None:
+        inputs = {f"{name}/{file}": Path(name, file) for name in names for file in (*WEIGHT_FILES, "training.json")}
+        check_outputs({"--record": record}, inputs, overwrite=overwrite, advice=replace_or_rename("--record"))
+    place = find_device(device)
+    vaes = {name: VAE.from_pretrained(name, device=place) for name in names}
+    source = source_of({name: vae.size for name, vae in vaes.items()}, material, count, unseen=unseen)
+    rock = getattr(source, "rock", "lines")
+    if record is not None:
+        other_rock(rock)
+    check_fits(images, source.size**2, "--images")
+    measured = evaluate_on(vaes[weights], source, images, seed)
+    if record is not None:
+        write_rock_report(record, command=_command(), vaes=vaes, rock=rock, crops=images, seed=seed)
+    typer.echo(measured.table())
+
+
+@app.command()
+def statistics(
+    image: Image,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="where f(r) goes, as .npy or .npz; by default beside the image, as .npy", parser=path, metavar="PATH"
+        ),
+    ] = None,
+    threshold: Threshold = None,
+    dark: Dark = False,
+    boundary: Boundary = "periodic",
+    figure: Annotated[
+        Path | None,
+        typer.Option(help="also draw phase, map and radial curve into this .png", parser=path, metavar="PATH"),
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Compute the two-point autocorrelation of an image, as a map and, as .csv beside it, averaged over directions.
+
+    Files that are there already are kept: to write over the results of an earlier call, add --overwrite.
+
+    For example: microtutor statistics micrograph.png --threshold 128 --dark --figure map.png
+    """
+    from microtutor.checks import check_choice
+    from microtutor.microstructures import load_phase
+    from microtutor.statistics import autocorrelation, radial_average, volume_fraction
+
+    output = output or image.with_name(f"{image.stem}_statistics.npy")
+    check_choice(boundary, ("periodic", "open"), name="--boundary")
+    check_suffix(output, ".npy", ".npz")
+    curve = output.with_name(f"{output.stem}_radial.csv")
+    outputs = {"--output": output, "the radial average": curve}
+    if figure is not None:
+        check_suffix(figure, ".png", what="figure")
+        outputs["--figure"] = figure
+    check_outputs(outputs, {"the image": image}, overwrite=overwrite, advice=replace_or_rename("--output"))
+    m = load_phase(image, threshold=threshold, dark=dark)
+    f = autocorrelation(m, boundary=boundary)  # type: ignore[arg-type]
+    fraction, radial = float(volume_fraction(m)), radial_average(f).numpy()
+    _write_statistics(output, curve, f.numpy(), radial, fraction, overwrite)
+    if figure is not None:
+        from microtutor.plotting import show_summary
+
+        with replacing(figure, overwrite=overwrite) as temporary:
+            show_summary(m, f, image.name).savefig(temporary, dpi=120, format="png")
+    typer.echo(
+        f"{image}: {m.shape[0]} x {m.shape[1]} px, volume fraction {fraction:.4f}; f(r) written to {output}, "
+        f"its radial average to {curve}"
+    )
+
+
+@app.command()
+def reconstruct(
+    image: Image,
+    output: Annotated[Path, typer.Option(help="where the new image goes, as .png", parser=path, metavar="PATH")],
+    threshold: Threshold = None,
+    dark: Dark = False,
+    boundary: Boundary = "periodic",
+    number: Annotated[
+        int, typer.Option(help="images to make; with 3, twin.png becomes twin-1.png to twin-3.png", min=1)
+    ] = 1,
+    binary: Annotated[bool, typer.Option("--binary", help="black and white only")] = False,
+    steps: Annotated[int, typer.Option(help="most steps of gradient descent", min=1)] = 600,
+    tolerance: Annotated[
+        float,
+        typer.Option(help="statistics error at which an image is good enough", parser=positive, metavar="NUMBER"),
+    ] = 1e-10,  # type: ignore[assignment]
+    overwrite: Overwrite = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Make other images with the two-point statistics of a given one.
+
+    Files that are there already are kept: to write over the results of an earlier call, add --overwrite.
+
+    For example: microtutor reconstruct micrograph.png --output twin.png --number 3 --binary
+    """
+    from PIL import Image as Picture
+
+    from microtutor.checks import check_choice
+    from microtutor.environment import find_device
+    from microtutor.microstructures import load_phase
+    from microtutor.reconstruction import reconstruct as search
+    from microtutor.statistics import autocorrelation
+
+    check_suffix(output, ".png")
+    check_choice(boundary, ("periodic", "open"), name="--boundary")
+    place = find_device(device)
+    check_fits(number, 1, "--number")
+    made_as = (
+        [output] if number == 1 else [output.with_name(f"{output.stem}-{i + 1}{output.suffix}") for i in range(number)]
+    )
+    for made in made_as:
+        check_outputs(
+            {"--output": made}, {"the image": image}, overwrite=overwrite, advice=replace_or_rename("--output")
+        )
+    m = load_phase(image, threshold=threshold, dark=dark).to(place)
+    check_fits(number, m.numel(), "--number")
+    choices: dict[str, Any] = {"boundary": boundary, "steps": steps, "tolerance": tolerance, "binary": binary}
+    f = autocorrelation(m, boundary=choices["boundary"])
+    found = search(f, realisations=number, seed=seed, progress=True, **choices)
+    for file, made in zip(made_as, found, strict=True):
+        grey = (1 - made if dark else made).mul(255).round().byte().cpu().numpy()
+        with replacing(file, overwrite=overwrite) as temporary:
+            Picture.fromarray(grey).save(temporary, format="PNG")
+    for file, made in zip(made_as, found, strict=True):
+        error = (autocorrelation(made, boundary=choices["boundary"]) - f).square().mean()
+        typer.echo(f"{file}: statistics error {error:.2e}")
+
+
+@app.command()
+def reproduce(
+    images: Annotated[int, typer.Option(help="held-out images of each set", min=1)] = 1000,
+    seed: Seed = 0,
+    train_: Annotated[bool, typer.Option("--train", help="train everything anew first: hours on a CPU")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="with --train: folder for the runs, gone on with if there; by default runs/reproduce",
+            parser=path,
+            metavar="FOLDER",
+        ),
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Print the paper's table, with the reference methods and the shipped weights beside it. Takes two minutes.
+
+    For example: microtutor reproduce --train
+    """
+    from microtutor.environment import find_device
+    from microtutor.evaluation import report, table
+    from microtutor.models import shipped_weights
+
+    if output is not None and not train_:
+        raise ValueError("expected --output beside --train, whose runs it is for, got it alone; add --train")
+    output = output or Path("runs/reproduce")
+    place = find_device(device)
+    check_fits(images, 224**2, "--images")
+    if train_:
+        check_folder(output)
+    for name in shipped_weights() if train_ else []:
+        _train_again(name, output, device)
+    for data_set in ("1-4 lines", "3-6 lines"):
+        rows = report(
+            data_set,
+            images=images,
+            seed=seed,
+            folder=output if train_ else None,
+            device=place,
+            say=lambda text: typer.echo(f"{text} ...", err=True),
+        )
+        typer.echo(f"\n{data_set}, {images} held-out images, reconstructions as they come out\n{table(rows)}\n")
+
+
+@app.command()
+def experiment(
+    name: Annotated[str, typer.Argument(help="alpha, beta, latent, ablation, full-size, harder, grey or paper")],
+    output: Annotated[
+        Path | None, typer.Option(help="CSV file; by default results/NAME.csv", parser=path, metavar="PATH")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="runs of each choice", min=1, max=1000)] = 3,
+) -> None:
+    """Train many small models that differ in one choice, and write how good each is. Goes on where it was stopped.
+
+    The CSV file of an experiment is gone on with if it is there; beside it stands a JSON file of the same name.
+
+    For example: microtutor experiment latent --seeds 3
+    """
+    from microtutor.experiments import run_experiment
+
+    run_experiment(name, output or Path("results") / f"{name}.csv", seeds=seeds)
+
+
+@app.command()
+def chapters(
+    folder: Annotated[
+        Path, typer.Argument(help="folder for the notebooks; made if it is not there", parser=path, metavar="FOLDER")
+    ],
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="chapters, such as counting_pairs fft_way; by default all", metavar="NAME"),
+    ] = None,
+) -> None:
+    """Put the notebooks of the course into a folder, and say how to open them. No notebook of yours is written over.
+
+    For example: microtutor chapters my-course
+    """
+    from microtutor.course import how_to_open, place_chapters
+
+    placed = place_chapters(folder, names or ())
+    for name in placed.copied:
+        typer.echo(folder / name)
+    if placed.equal:
+        typer.echo(f"already there: {len(placed.equal)} of {sum(map(len, placed))}")
+    if placed.kept:
+        typer.echo(
+            f"kept as they are, for they differ from those of the package: {', '.join(placed.kept)}\n"
+            "For a fresh copy, rename yours and type the same again."
+        )
+    typer.echo(f"\nTo open the notebooks in your browser, type\n\n{indent(how_to_open(folder), '    ')}\n")
+
+
+@app.command("report-environment")
+def report_environment() -> None:
+    """Print versions and device: what every question for help should contain."""
+    from microtutor.environment import report_environment as report
+
+    report()
+
+
+def _train_again(name: str, output: Path, device: str) -> None:
+    """Train as a recorded run of lines was, after the run it started from; of other material nothing is done."""
+    from microtutor.records import recorded_configuration
+    from microtutor.training import train as run
+
+    config = recorded_configuration(name).replace(device=device)
+    if config.material != "lines":
+        return  # the table is of lines
+    if config.start is not None:
+        first = Path(config.start).name
+        _train_again(first, output, device)
+        config = config.replace(start=str(output / first))
+    typer.echo(f"{name}: training, as its record says ...", err=True)
+    run(config, output / name, resume=True)
+
+
+def _command() -> str:
+    """What to type to repeat this call."""
+    processes = int(os.environ.get("WORLD_SIZE", 1))
+    launcher = f"torchrun --nproc-per-node {processes} -m microtutor.cli" if processes > 1 else "microtutor"
+    return f"{launcher} {shlex.join(sys.argv[1:])}"
+
+
+def _write_statistics(output: Path, curve: Path, f: Any, radial: Any, fraction: float, overwrite: bool) -> None:
+    import numpy as np
+
+    with replacing(output, overwrite=overwrite) as temporary, open(temporary, "wb") as file:
+        if output.suffix.lower() == ".npz":
+            np.savez(file, f=f, radius=np.arange(len(radial)), radial=radial, volume_fraction=np.float32(fraction))
+        else:
+            np.save(file, f)
+    write_csv(curve, [{"radius_px": r, "f": f"{value:.8g}"} for r, value in enumerate(radial)])

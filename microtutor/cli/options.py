@@ -1,0 +1,104 @@
+"""What may be typed: the options that several commands share, and how text becomes a value of the right type."""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+import typer
+
+BOOLS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+HIGHEST_SEED = 2**32 - 1
+
+
+def number(text: str) -> float:
+    """A finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{text!r} is not a finite number")
+    return value
+
+
+def positive(text: str) -> float:
+    """A finite number that is not below 0."""
+    value = number(text)
+    if value < 0:
+        raise typer.BadParameter(f"{text!r} is not a number of at least 0")
+    return value
+
+
+def path(text: str | Path) -> Path:
+    """A path, which an empty word is not: it would be the folder one is in."""
+    if not str(text):
+        raise typer.BadParameter("an empty name; type the name of a file or folder")
+    return Path(text)
+
+
+def _path_option(help_: str) -> Any:
+    return typer.Option(help=help_, parser=path, metavar="PATH")
+
+
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps")]
+Seed = Annotated[int, typer.Option(help="chooses the random numbers", min=0, max=HIGHEST_SEED)]
+Image = Annotated[
+    Path, typer.Argument(help="a grey or black-and-white image: .png, .tif, .npy", parser=path, metavar="IMAGE")
+]
+Images = Annotated[int, typer.Option(help="number of held-out images", min=1)]
+Threshold = Annotated[
+    float | None,
+    typer.Option(help="grey value that separates the phases; by default Otsu's", parser=number, metavar="NUMBER"),
+]
+Dark = Annotated[bool, typer.Option(help="the phase of interest is the dark one")]
+Boundary = Annotated[str, typer.Option(help="periodic or open")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace files of these names that are there already")]
+Record = Annotated[Path | None, _path_option("also write the run as JSON to this file")]
+
+
+def parse_settings(settings: Sequence[str], config: type) -> dict[str, Any]:
+    """Turn name=value settings into changes of a configuration, each of the type of its field.
+
+    Raises:
+        ValueError: no such name, or no value of the type.
+
+    >>> from microtutor.training import TrainingConfig
+    >>> parse_settings(["steps=20", "normalise=false", "count=3-6", "images=none"], TrainingConfig)
+    {'steps': 20, 'normalise': False, 'count': (3, 6), 'images': None}
+    """
+    kinds, changes = get_type_hints(config), {}
+    for setting in settings:
+        name, equals, text = (part.strip() for part in setting.partition("="))
+        if not equals or name not in kinds:
+            raise ValueError(f"expected --set name=value with a name out of {', '.join(kinds)}; got {setting!r}")
+        changes[name] = parse_value(text, kinds[name], name)
+    return changes
+
+
+def parse_value(text: str, kind: Any, name: str) -> Any:
+    """A value of a field of that type: bool, int, float, str, a pair of numbers, or one of these or None."""
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        text = text[1:-1]
+    if get_origin(kind) in (Union, types.UnionType):
+        if text.lower() in ("none", "null"):
+            return None
+        (kind,) = (one for one in get_args(kind) if one is not type(None))
+    try:
+        if get_origin(kind) is tuple:
+            words = text.strip("()[] ").replace("-", ",").split(",")
+            return tuple(one(word) for one, word in zip(get_args(kind), words, strict=True))
+        if kind is bool:
+            return BOOLS[text.lower()]
+        if kind is float and not math.isfinite(float(text)):
+            raise ValueError
+        return kind(text)
+    except (ValueError, KeyError):
+        wanted = {bool: "true or false", int: "a whole number", float: "a finite number"}
+        raise ValueError(
+            f"expected {name} as {wanted.get(kind, 'two whole numbers, such as 1-4')}, got {text!r} in --set "
+            f"{name}={text}"
+        ) from None
