@@ -28,6 +28,7 @@ from microtutor.widgets import (
     shift_sliders,
 )
 from microtutor.widgets.live import _decoded_figure
+from microtutor.widgets.sliders import OWN_KEYS
 from tests.sliders import Sliders
 
 
@@ -76,6 +77,7 @@ def test_frame_slider_holds_a_picture_for_each_place():
     (handle,) = slider.ranges
     assert (handle["min"], handle["max"], handle["value"], handle["step"]) == ("0", "2", "2", "1")
     assert (handle["aria-label"], handle["aria-valuetext"]) == ("shift", "2 < 3 px")
+    assert OWN_KEYS in handle
     assert [(p["alt"], p["data-label"], drawn(p)) for p in slider.pictures] == [
         ("shift: 0 px", "0 px", b"a"),
         ("shift: 1 px", "1 px", b"b"),
@@ -88,7 +90,7 @@ def test_without_scripts_one_picture_stands_there_with_its_label():
     (slider,) = Sliders(figure.html).sliders
     assert [drawn(picture) for picture in slider.visible] == [b"b"]
     assert slider.label == "1 & 2 px"
-    assert '<div class="microtutor-controls" hidden>' in figure.html  # and no slider that would not move
+    assert '<div class="microtutor-controls" hidden="hidden">' in figure.html  # and no slider that would not move
     assert [("onload" in picture) for picture in slider.pictures] == [False, True]  # which shows the slider
 
 
@@ -136,6 +138,7 @@ def test_chooser_shows_the_first_box_and_a_button_for_each():
     assert [drawn(slider.visible[0]) for slider in page.sliders] == [b"a", b"b", b"c"]
     assert page.hidden_panels == [False, True, True]
     assert [(radio["value"], "checked" in radio) for radio in page.radios] == [("0", True), ("1", False), ("2", False)]
+    assert not re.search(r"\shidden\b(?!=)", figure.html)  # JupyterLab would strip it, and show all
     assert len({radio["name"] for radio in page.radios}) == 1  # one group, which the arrow keys go through
     assert "&lt;2&gt;" in figure.html
     assert figure.html.startswith('<form class="microtutor-chooser"')  # which keeps two copies apart

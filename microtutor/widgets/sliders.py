@@ -65,6 +65,9 @@ const box = this.closest('.microtutor-chooser') || this.closest('.microtutor-sli
 for (const controls of box.querySelectorAll('.microtutor-controls')) controls.hidden = false;
 """
 
+HIDDEN = 'hidden="hidden"'  # JupyterLab strips attributes without a value from outputs that it does not trust
+OWN_KEYS = "data-lm-suppress-shortcuts"  # JupyterLab would take the arrow keys for itself
+
 
 @dataclass(frozen=True)
 class PictureFigure:
@@ -215,15 +218,15 @@ def chooser(boxes: Sequence[PictureFigure], names: Sequence[str], *, description
     if any("<form" in box.html for box in boxes):
         raise ValueError("expected boxes with sliders, got one with buttons; put all of its boxes into this one")
     radios = "".join(
-        f'<label><input type="radio" name="choice" value="{i}" autocomplete="off" {"checked " if i == 0 else ""}'
-        f'onchange="{_attribute(CHOOSE)}"> {escape(name)}</label> '
+        f'<label><input type="radio" {OWN_KEYS} name="choice" value="{i}" autocomplete="off" '
+        f'{"checked " if i == 0 else ""}onchange="{_attribute(CHOOSE)}"> {escape(name)}</label> '
         for i, name in enumerate(names)
     )
     panels = "".join(
-        f'<div class="microtutor-panel"{"" if i == 0 else " hidden"}>{box.html}</div>' for i, box in enumerate(boxes)
+        f'<div class="microtutor-panel"{"" if i == 0 else f" {HIDDEN}"}>{box.html}</div>' for i, box in enumerate(boxes)
     )
     # A form of its own keeps its buttons apart from those of a second copy on the same page.
-    controls = f'<fieldset class="microtutor-controls" hidden><legend>{escape(description)}&ensp;</legend>{radios}'
+    controls = f'<fieldset class="microtutor-controls" {HIDDEN}><legend>{escape(description)}&ensp;</legend>{radios}'
     html = f'<form class="microtutor-chooser" onsubmit="return false">{_style()}{controls}</fieldset>{panels}</form>'
     return PictureFigure(
         html, boxes[0].picture, f"choice of {len(boxes)}, first {description} {names[0]}: {boxes[0].text}"
@@ -242,7 +245,7 @@ def _sliders(
     strides = [math.prod(places for places, _ in [*ranges.values()][i + 1 :]) for i in range(len(ranges))]
     first = sum(stride * start for stride, (_, start) in zip(strides, ranges.values(), strict=True))
     controls = "".join(
-        f'<label>{escape(name)} <input type="range" min="0" max="{places - 1}" step="1" value="{start}" '
+        f'<label>{escape(name)} <input type="range" {OWN_KEYS} min="0" max="{places - 1}" step="1" value="{start}" '
         f'data-stride="{stride}" autocomplete="off" aria-label="{escape(name)}" '
         f'aria-valuetext="{escape(labels[first])}" oninput="{_attribute(MOVE)}"></label>'
         for stride, (name, (places, start)) in zip(strides, ranges.items(), strict=True)
@@ -251,12 +254,13 @@ def _sliders(
         picture_tag(
             picture,
             f"{subject}: {label}",
-            f' data-label="{escape(label)}"' + (f' onload="{_attribute(SHOW_CONTROLS)}"' if i == first else " hidden"),
+            f' data-label="{escape(label)}"'
+            + (f' onload="{_attribute(SHOW_CONTROLS)}"' if i == first else f" {HIDDEN}"),
         )
         for i, (picture, label) in enumerate(zip(pictures, labels, strict=True))
     )
     label = f'<div class="microtutor-label">{escape(labels[first])}</div>'
-    controls = f'<div class="microtutor-controls" hidden>{controls}</div>'
+    controls = f'<div class="microtutor-controls" {HIDDEN}>{controls}</div>'
     html = f'<div class="microtutor-slider">{_style()}{controls}{label}{shown}</div>'
     return PictureFigure(
         html, pictures[first], f"slider over {len(pictures)} pictures, first {subject}: {labels[first]}"
