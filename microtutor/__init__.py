@@ -7,19 +7,22 @@ The road the data takes, and the modules on it, in this order:
 with `reconstruction` beside it, and `plotting`, `widgets` and the command line at its end.
 """
 
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from microtutor.environment import report_environment
 
-__version__ = metadata.version("microtutor")
+    __version__: str
 
 __all__ = ["__version__", "report_environment"]
 
 
 def __getattr__(name: str) -> Any:
-    """Names that need torch, imported when they are asked for: the command sets its threads before that."""
+    """Names that take time, looked up when they are asked for: the command sets torch's threads before its import."""
+    if name == "__version__":
+        from importlib import metadata
+
+        return metadata.version("microtutor")
     if name == "report_environment":
         from microtutor.environment import report_environment
 
