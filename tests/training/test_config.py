@@ -115,7 +115,7 @@ def test_replace_checks_too():
         ({"encoder": "resnet34"}, ValueError, "expected encoder to be one of compact, .*, got 'resnet34'"),
         ({"decoder": "deep"}, ValueError, "expected decoder to be one of compact, paper, got 'deep'"),
         ({"gauge": "fixed"}, ValueError, "expected gauge to be one of canonical, none, got 'fixed'"),
-        ({"soft_indicator": 0.0}, ValueError, "expected soft_indicator as a width above 0, or None, got 0.0"),
+        ({"soft_indicator": 0.0}, ValueError, "expected soft_indicator as a finite number above 0, or None, got 0"),
     ],
 )
 def test_bad_choices(choice, error, message):
