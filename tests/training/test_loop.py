@@ -29,6 +29,7 @@ from microtutor.models import VAE
 from microtutor.statistics import canonical_form
 from microtutor.training import CHECKPOINT, LOG, PRESETS, TrainingConfig, loop, read_log, train
 
+PACKAGE = Path(loop.__file__).parents[1]
 TINY = TrainingConfig(
     size=32,
     channels=4,
@@ -353,7 +354,7 @@ class Questions(TorchDispatchMode):
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         if func in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.is_nonzero.default):
             files = [Path(frame.filename) for frame in traceback.extract_stack()]
-            self.asked.append(next(file.name for file in reversed(files) if "microtutor" in file.parts))
+            self.asked.append(next(file.name for file in reversed(files) if PACKAGE in file.parents))
         return func(*args, **(kwargs or {}))
 
 
