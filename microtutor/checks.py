@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Collection, Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -10,6 +11,21 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+
+
+class ConvergenceWarning(UserWarning):
+    """An iteration stopped before its result was as accurate as asked for; the message says how far it got, and why."""
+
+
+def level_of_the_user() -> int:
+    """How far up the line is that called this package, as `warnings.warn` counts where this function is called.
+
+    Between the two lie as many calls inside torch as its version makes.
+    """
+    frame, level = sys._getframe(1), 1
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in ("microtutor", "torch"):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def describe(x: Any) -> str:

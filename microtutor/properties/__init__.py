@@ -1,5 +1,6 @@
 """Effective properties of an image: what a material with this microstructure conducts, and how stiff it is."""
 
+from microtutor.checks import ConvergenceWarning
 from microtutor.properties.bounds import (
     Bounds,
     StiffnessBounds,
@@ -11,7 +12,7 @@ from microtutor.properties.bounds import (
 )
 from microtutor.properties.conductivity import ConductivityFields, conductivity_fields, effective_conductivity
 from microtutor.properties.percolation import percolates
-from microtutor.properties.solver import Convergence, ConvergenceWarning
+from microtutor.properties.solver import Convergence
 from microtutor.properties.stiffness import StiffnessFields, effective_stiffness, lame_constants, stiffness_fields
 
 __all__ = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,14 +10,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from microtutor.checks import check_count, check_number
+from microtutor.checks import ConvergenceWarning, check_count, check_number, level_of_the_user
 
 TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-4}
 MAX_ITERATIONS = 2000
-
-
-class ConvergenceWarning(UserWarning):
-    """The iteration stopped before the fields were as accurate as asked for; the message says how far and why."""
 
 
 @dataclass(frozen=True)
@@ -66,17 +61,6 @@ class Convergence:
                 ConvergenceWarning,
                 stacklevel=level_of_the_user(),
             )
-
-
-def level_of_the_user() -> int:
-    """How far up the line is that called this package, as `warnings.warn` counts where this function is called.
-
-    Between the two lie as many calls inside torch as its version makes.
-    """
-    frame, level = sys._getframe(1), 1
-    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in ("microtutor", "torch"):
-        frame, level = frame.f_back, level + 1
-    return level
 
 
 class Operator(Protocol):

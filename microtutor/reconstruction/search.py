@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -9,12 +10,21 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from microtutor.checks import check_count, check_phase, describe
-from microtutor.microstructures import seeded_generator
+from microtutor.checks import (
+    ConvergenceWarning,
+    check_bool,
+    check_count,
+    check_number,
+    check_phase,
+    describe,
+    level_of_the_user,
+    quote,
+)
 from microtutor.reconstruction.descent import LBFGS, adam
 from microtutor.reconstruction.flips import two_valued
 from microtutor.reconstruction.targets import Target, check_target
 from microtutor.statistics import Boundary
+from microtutor.streams import named_generator
 
 ADAM_SHARE, ADAM_MOST = 0.2, 120  # of the steps from noise; the rest, and all from a start, are L-BFGS
 ROUND = 240  # steps of L-BFGS before pixels that have come to rest at 0 or 1 are set free again
@@ -33,8 +43,8 @@ def reconstruct(
     extra_terms: Term | Sequence[Term] = (),
     extra_weights: float | Sequence[float] = 1.0,
     seed: int = 0,
-    steps: int = 600,
-    tolerance: float = 1e-10,
+    steps: int | None = None,
+    tolerance: float | None = None,
     binary: bool = False,
     learning_rate: float = 0.2,
     progress: bool = False,
@@ -57,8 +67,11 @@ def reconstruct(
             image, (batch,), differentiable; added to the relative statistics error.
         extra_weights: one weight for all extra terms or one for each.
         seed: chooses the noise; different seeds find different images.
-        steps: most steps to take; without a start the first fifth, but at most 120, is Adam's.
-        tolerance: an image whose statistics error is at most this is done. With extra terms none stops early.
+        steps: most steps to take; without a start the first fifth, but at most 120, is Adam's. 600 unless told.
+        tolerance: an image whose statistics error is at most this is done, 1e-10 unless told. A `ConvergenceWarning`
+            says how many images did not get there, and how far they came, but to who asks for a number of steps and no
+            tolerance. With extra terms none stops early. Not every image can be found: of small images in which each
+            pixel is as good as independent (noise, or blocks of 2 x 2) no method of this kind finds many.
         binary: make the images two-valued in the end: with one phase, a threshold at the wanted volume fraction, and
             with a periodic boundary then single pixels are flipped as long as that lowers the error. It ends a little
             above the error of the grey image, and far below that of a threshold at 0.5.
@@ -71,7 +84,8 @@ def reconstruct(
 
     Raises:
         TypeError, ValueError: target_statistics is no float tensor of such a shape, not finite (statistics with a mask
-            are not supported), or has zero shift in the middle; start or weights do not fit.
+            are not supported), has zero shift in the middle, or is none of an image: not even, outside [0, 1], scaled,
+            of a volume; start or weights do not fit; a number is out of range.
 
     Source: arXiv 2402.11103, eq. 1 (the error); Nocedal & Wright (2006), algorithm 7.5 (L-BFGS).
 
@@ -80,26 +94,61 @@ def reconstruct(
     >>> image = reconstruct(target)
     >>> bool((autocorrelation(image) - target).abs().max() < 1e-3)
     True
+    >>> reconstruct(10 * target)
+    Traceback (most recent call last):
+    ValueError: expected the target statistics of a phase, chances in [0, 1], got values in [0, 5]; covariances and
+    scaled maps have to be taken back to f
     """
-    check_count(steps, name="steps")
-    seed = check_count(seed, name="seed", minimum=0)
-    target, shape = check_target(target_statistics, boundary, phases)
-    if not tolerance >= 0:
-        raise ValueError(f"expected tolerance as a statistics error of at least 0, got {tolerance!r}")
-    if realisations is not None:
-        count = check_count(realisations, name="realisations")
-        shape = (count, *shape)
-        target = target[torch.arange(len(target.statistics), device=target.statistics.device).repeat(count)]
+    seed, most = check_count(seed, name="seed", minimum=0), check_count(600 if steps is None else steps, name="steps")
+    wanted = check_number(1e-10 if tolerance is None else tolerance, name="tolerance", minimum=0)
+    learning_rate = check_number(learning_rate, name="learning_rate", above=0)
+    check_bool(binary, name="binary")
+    check_bool(progress, name="progress")
     penalty = _penalty(extra_terms, extra_weights)
+    with torch.inference_mode(False):  # no gradients are to be had inside
+        target, shape = check_target(target_statistics, boundary, phases)
+        if realisations is not None:
+            count = check_count(realisations, name="realisations")
+            shape = (count, *shape)
+            target = target[torch.arange(len(target.statistics), device=target.statistics.device).repeat(count)]
+        begin = None if start is None else _check_start(start, shape, phases, target.statistics)
+        with tqdm(total=most, unit="step", disable=not progress) as bar:
+            images = _search(target, penalty, begin, seed, most, 0.0 if penalty else wanted, learning_rate, bar)
+        if wanted and not penalty and (steps is None or tolerance is not None):
+            _warn_of_missed(target.error(images), wanted, most)
+        return (two_valued(images, target) if binary else images).reshape(shape)
+
+
+def _search(
+    target: Target,
+    penalty: Term | None,
+    start: Tensor | None,
+    seed: int,
+    steps: int,
+    tolerance: float,
+    learning_rate: float,
+    bar: tqdm,
+) -> Tensor:
+    """The images found from noise or from a start, (batch, H, W) or (batch, n, H, W)."""
     first = 0 if start is not None else min(max(1, round(ADAM_SHARE * steps)), ADAM_MOST)
-    with tqdm(total=steps, unit="step", disable=not progress) as bar:
-        if start is None:
-            angles = _descend_from_noise(target, penalty, seed, first, learning_rate, bar)
-        else:
-            angles = _angles(_check_start(start, shape, phases, target.statistics), phases)
-        angles = _refine(target, penalty, angles, steps - first, 0.0 if penalty else tolerance, bar)
-    images = _images(angles, phases)
-    return (two_valued(images, target) if binary else images).reshape(shape)
+    if start is None:
+        angles = _descend_from_noise(target, penalty, seed, first, learning_rate, bar)
+    else:
+        angles = _angles(start, target.phases)
+    return _images(_refine(target, penalty, angles, steps - first, tolerance, bar), target.phases)
+
+
+def _warn_of_missed(error: Tensor, tolerance: float, steps: int) -> None:
+    """Warn if the statistics errors of some images are above the tolerance."""
+    missed = ~(error <= tolerance)
+    if bool(missed.any()):
+        warnings.warn(
+            f"{int(missed.sum())} of {len(error)} images stopped within {steps} steps with a statistics error of up to "
+            f"{float(error[missed].max()):.1e}, above the tolerance {tolerance:.1e}: the target may be that of no "
+            "image, or of one that is hard to find. Raise tolerance or steps, or try another seed",
+            ConvergenceWarning,
+            stacklevel=level_of_the_user(),
+        )
 
 
 def _images(angles: Tensor, phases: int | None) -> Tensor:
@@ -122,7 +171,7 @@ def _descend_from_noise(
     """Noise about the wanted volume fractions, brought by Adam near the wanted spectral amplitudes."""
     fractions = target.fractions.clamp(0.01, 0.99)[..., None, None]
     size = (*fractions.shape[:-2], *target.statistics.shape[-2:])
-    noise = torch.randn(size, generator=seeded_generator(seed), dtype=torch.float32).to(target.statistics)
+    noise = torch.randn(size, generator=named_generator("search", seed), dtype=torch.float32).to(target.statistics)
     if target.phases is None:
         start = (noise + fractions.logit()).sigmoid()[:, 0]
     else:
@@ -190,12 +239,17 @@ def _check_start(start: Tensor, shape: tuple[int, ...], phases: int | None, like
 
 def _penalty(terms: Term | Sequence[Term], weights: float | Sequence[float]) -> Term | None:
     """The weighted sum of the extra terms, or None where there are none."""
-    each = [terms] if callable(terms) else list(terms)
-    numbers = [float(weights)] * len(each) if isinstance(weights, (int, float)) else [float(w) for w in weights]
-    if len(numbers) != len(each):
-        raise ValueError(f"expected one weight for each of {len(each)} extra terms, got {len(numbers)}")
+    each = [terms] if callable(terms) else terms
+    if not isinstance(each, Sequence) or not all(callable(term) for term in each):
+        raise TypeError(f"expected extra_terms as a function of images, or several, got {quote(terms)}")
+    numbers = (
+        weights if isinstance(weights, Sequence) and not isinstance(weights, str) else [weights] * max(1, len(each))
+    )
+    numbers = [check_number(one, name="extra_weights") for one in numbers]
     if not each:
         return None
+    if len(numbers) != len(each):
+        raise ValueError(f"expected one weight for each of {len(each)} extra terms, got {len(numbers)}")
 
     def penalty(images: Tensor) -> Tensor:
         values = [term(images) for term in each]

@@ -87,7 +87,8 @@ def check_target(
     """The target, flattened to one batch axis, and the shape (..., H, W) or (..., n, H, W) of its images.
 
     Raises:
-        TypeError, ValueError: no float tensor, wrong shape, not finite, or zero shift in the middle.
+        TypeError, ValueError: no float tensor, wrong shape, not finite, zero shift in the middle, or what no image can
+            have, however little one asks for.
     """
     name = "target statistics"
     if isinstance(statistics, Tensor) and statistics.is_floating_point() and bool(statistics.isnan().any()):
@@ -104,7 +105,10 @@ def check_target(
                 f"expected the {name} of {phases} phases with shape (..., {phases}, {phases}, height, width), as from "
                 f"two_point_statistics, got {describe(statistics)}"
             )
+    if phases is None:
+        _check_no_volume(f)
     first = f if phases is None else f.diagonal(dim1=-4, dim2=-3).movedim(-1, -3)
+    _check_size(first, boundary)
     low = first[..., 0, 0] < first[(..., *middle)] - 1e-6
     # periodic statistics are never larger than at zero shift; open ones can be, where few pairs of pixels are counted
     if bool(low.any() if _is_periodic(boundary) else low.all()):
@@ -112,11 +116,64 @@ def check_target(
             f"expected the {name} with zero shift at index [0, 0], got values that are largest in the middle; "
             "apply torch.fft.ifftshift(f, dim=(-2, -1))"
         )
+    _check_even(f, phases, boundary)
     lead = f.shape[:-2] if phases is None else f.shape[:-4]
     flat = f.reshape(-1, *f.shape[len(lead) :])
     spectrum = rfft2(flat.contiguous())
     target = Target(flat, spectrum.real if phases is None else spectrum, boundary, phases)
     return target, (*lead, *side) if phases is None else (*lead, phases, *side)
+
+
+def _check_no_volume(f: Tensor) -> None:
+    """Raise ValueError if f(z, y, x) = f(-z, -y, -x), and largest at 0: maps of a batch are even one by one."""
+    if f.ndim < 3 or f.shape[-3] < 3:
+        return
+    zero = f[..., 0, 0, 0]
+    is_largest = (zero > f[..., 1:, 0, 0].amax(-1)).all()
+    if bool(is_largest & ((f - _inverted(f, 3)).abs().amax((-3, -2, -1)) <= 1e-5 * zero).all()):
+        raise ValueError(
+            f"expected the target statistics of images, (..., height, width), got those of a volume, {describe(f)}; "
+            "should they be a batch of maps that only looks so, give it one axis more, f[..., None, :, :]"
+        )
+
+
+def _check_size(f: Tensor, boundary: Boundary | Sequence[Boundary]) -> None:
+    """Raise ValueError unless f(0) may be a volume fraction, and its mean about the square of it."""
+    zero, low, high = f[..., 0, 0], f.amin(), f.amax()
+    if low < -0.1 or high > 1.1 or bool((zero < 0).any()):
+        raise ValueError(
+            f"expected the target statistics of a phase, chances in [0, 1], got values in [{low:.4g}, {high:.4g}]; "
+            "covariances and scaled maps have to be taken back to f"
+        )
+    root = f.mean((-2, -1)).clamp_min(0).sqrt()
+    far = zero > 1.5 * root + 1e-4  # equal for a two-valued image, below for a grey one, and PCA is off by a little
+    if _is_periodic(boundary) and bool(far.any()):
+        raise ValueError(
+            f"expected the target statistics of a phase, whose mean is at least the square of f(0), got f(0) = "
+            f"{zero[far][0]:.4g} and a mean of {f.mean((-2, -1))[far][0]:.4g}; covariances and scaled maps have to be "
+            "taken back to f"
+        )
+
+
+def _check_even(f: Tensor, phases: int | None, boundary: Boundary | Sequence[Boundary]) -> None:
+    """Raise ValueError unless f(-r) = f(r), or for several phases f_ij(-r) = f_ji(r)."""
+    mirrored = _inverted(f if phases is None else f.transpose(-4, -3), 2)
+    off = (f - mirrored).abs()
+    for axis, how in zip((-2, -1), boundary_of_each_axis(boundary, 2), strict=True):
+        n = f.shape[axis]
+        if how == "open" and n % 2 == 0:  # the shift by n/2 to the right has none to the left beside it
+            off = off.index_fill(axis, torch.tensor([n // 2], device=f.device), 0)
+    if bool((off.amax((-2, -1)) > 0.02 * f[..., 0, 0].amax()).any()):
+        raise ValueError(
+            f"expected the target statistics to be even, f(-r) = f(r), as those of every image are, got values that "
+            f"differ by up to {off.max():.2g} between r and -r"
+        )
+
+
+def _inverted(f: Tensor, ndim: int) -> Tensor:
+    """f(-r) for f with zero shift at index 0."""
+    axes = tuple(range(-ndim, 0))
+    return f.flip(axes).roll((1,) * ndim, axes)
 
 
 def _is_periodic(boundary: Boundary | Sequence[Boundary]) -> bool:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.fft import irfft, irfft2, rfft, rfft2
 
 from microtutor.checks import check_field
-from microtutor.microstructures import seeded_generator
+from microtutor.streams import named_generator
 
 ODD_PART = 0.25  # weight of the odd part of the template, which decides the inversion, against the bump
 NOISE = 1e-4  # weight of the fixed random part, which settles what bump and odd part leave open
@@ -90,7 +90,7 @@ def _differ_though_tied(flat: Tensor, total: Tensor, shift: Tensor, scale: Tenso
 def _match_images(flat: Tensor) -> tuple[Tensor, Tensor]:
     """As `_match_profiles`, from the whole images, with a template no two different twins can tie on."""
     height, width = flat.shape[-2:]
-    noise = torch.rand(height, width, generator=seeded_generator(2402, 2), dtype=torch.float64)
+    noise = torch.rand(height, width, generator=named_generator("canonical form", 2), dtype=torch.float64)
     template = _template(height, 0)[:, None] + _template(width, 1) + NOISE * noise
     template = rfft2(template.to(flat.device)).conj()
     spectrum = rfft2(flat.double().contiguous())
@@ -103,7 +103,7 @@ def _match_images(flat: Tensor) -> tuple[Tensor, Tensor]:
 def _template(side: int, axis: int) -> Tensor:
     """The template along one axis, highest in the middle."""
     angle = 2 * math.pi * (torch.arange(side, dtype=torch.float64) - side // 2) / side
-    noise = torch.rand(side, generator=seeded_generator(2402, axis), dtype=torch.float64)
+    noise = torch.rand(side, generator=named_generator("canonical form", axis), dtype=torch.float64)
     return angle.cos() + ODD_PART * (2 * angle).sin() + NOISE * noise
 
 

@@ -59,14 +59,14 @@ def test_flips_on_mps():
 
 def test_two_valued_at_the_wanted_volume_fraction():
     f = autocorrelation(LineImages(size=32).sample(4, seed=0).images)
-    early = {"steps": 20, "tolerance": 1e-6}
+    early = {"steps": 20}
     grey, binary = reconstruct(f, **early), reconstruct(f, **early, binary=True)
     assert set(binary.unique().tolist()) == {0, 1}
     assert error(binary, f).mean() < error((grey > 0.5).float(), f).mean() / 2
     torch.testing.assert_close(binary.mean((-2, -1)), f[..., 0, 0], atol=0.01, rtol=0)
-    found = error(reconstruct(f), f) <= 1e-10
+    found = error(reconstruct(f, steps=600), f) <= 1e-10
     assert found.sum() >= 3
-    assert error(reconstruct(f, binary=True), f)[found].max() < 1e-12  # the images themselves, up to twins
+    assert error(reconstruct(f, steps=600, binary=True), f)[found].max() < 1e-12  # the images themselves, up to twins
     assert binary.dtype == f.dtype
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from microtutor.evaluation import aligned_data_error
 from microtutor.losses import StatisticsLoss
 from microtutor.microstructures import LineImages
-from microtutor.reconstruction import reconstruct
+from microtutor.reconstruction import ConvergenceWarning, reconstruct
 from microtutor.statistics import autocorrelation, two_point_statistics
 
 
@@ -81,7 +81,7 @@ def test_goes_down_with_the_steps():
 def test_stops_at_the_tolerance():
     f = statistics_of_lines(4)
     for tolerance in (1e-5, 1e-7):
-        reached = error(reconstruct(f, tolerance=tolerance), f)
+        reached = error(reconstruct(f, tolerance=tolerance, seed=4), f)
         assert (reached <= tolerance * 1.01).all()
         assert (reached > tolerance / 100).all()  # it went no further than asked
 
@@ -267,19 +267,98 @@ F = torch.full((4, 4), 0.25)
         (F, {"seed": -1}, ValueError, "expected seed of at least 0, got -1"),
         (F, {"seed": 1.5}, TypeError, "expected seed as a whole number, got 1.5"),
         (F, {"realisations": 0}, ValueError, "expected realisations of at least 1, got 0"),
-        (F, {"tolerance": -1.0}, ValueError, "expected tolerance as a statistics error of at least 0, got -1.0"),
+        (F, {"tolerance": -1.0}, ValueError, "expected tolerance as a finite number of at least 0, got -1"),
         (F, {"boundary": "closed"}, ValueError, "expected boundary to be 'periodic' or 'open', .* got 'closed'"),
         (F, {"phases": 3}, ValueError, r"of 3 phases with shape \(..., 3, 3, height, width\), .* got .*\(4, 4\)"),
         (F, {"phases": 1}, ValueError, "expected phases of at least 2, got 1"),
         (F, {"start": torch.ones(5, 4)}, ValueError, r"expected a start of shape \(4, 4\), .* got .*\(5, 4\)"),
         (F, {"start": 2 * F.new_ones(4, 4)}, ValueError, r"expected a start with values in \[0, 1\], got values in"),
         (F, {"extra_terms": [torch.mean], "extra_weights": [1, 2]}, ValueError, "one weight for each of 1 extra terms"),
+        (F, {"tolerance": "a"}, TypeError, "expected tolerance as a finite number of at least 0, got 'a'"),
+        (F, {"tolerance": float("nan")}, ValueError, "expected tolerance as a finite number of at least 0, got nan"),
+        (F, {"learning_rate": 0}, ValueError, "expected learning_rate as a finite number above 0, got 0"),
+        (F, {"binary": "no"}, TypeError, "expected binary to be True or False, got 'no'"),
+        (F, {"extra_terms": 3}, TypeError, "expected extra_terms as a function of images, or several, got 3"),
+        (F, {"extra_weights": float("inf")}, ValueError, "expected extra_weights as a finite number, got inf"),
         (F, {"extra_terms": torch.mean}, ValueError, r"one number for each of 1 images, shape \(1,\), got .*\(\)"),
     ],
 )
 def test_bad_input(value, options, error, message):
     with pytest.raises(error, match=message):
         reconstruct(value, **options)
+
+
+@pytest.mark.parametrize("boundary", ["periodic", "open"])
+def test_what_is_the_statistics_of_no_image(boundary):
+    m = torch.rand(2, 9, 8, generator=torch.Generator().manual_seed(0)).round()
+    f = autocorrelation(m, boundary=boundary)
+    options = {"boundary": boundary, "steps": 2}
+    for wrong in (10 * f, -f):
+        with pytest.raises(ValueError, match="expected the target statistics of a phase, chances in "):
+            reconstruct(wrong, **options)
+    uneven = f.clone()
+    uneven[1, 1, 2] += 0.2
+    with pytest.raises(
+        ValueError, match=r"expected the target statistics to be even, .* differ by up to 0.2 between r"
+    ):
+        reconstruct(uneven, **options)
+    with pytest.raises(TypeError, match=r"complex64; take its \.real"):
+        reconstruct(torch.complex(f, f), **options)
+    assert reconstruct(f + 1e-4, **options).shape == f.shape  # not quite is good enough
+
+
+def test_scaled_maps_of_a_rare_phase():
+    m = torch.zeros(16, 16)
+    m[3, 4:9] = 1
+    f = autocorrelation(m)
+    with pytest.raises(
+        ValueError, match=r"whose mean is at least the square of f\(0\), got f\(0\) = 0.1953 and a mean of"
+    ):
+        reconstruct(10 * f)
+    rho = (f - m.mean() ** 2) / m.var(correction=0)
+    with pytest.raises(
+        ValueError, match=r"expected the target statistics of a phase, whose mean is .*; covariances and"
+    ):
+        reconstruct(rho)
+    assert reconstruct(autocorrelation(m / 3), steps=2).shape == (16, 16)  # grey
+
+
+def test_several_phases_that_do_not_mirror_each_other():
+    f = two_point_statistics(three_phases())
+    with pytest.raises(ValueError, match="expected the target statistics to be even"):
+        reconstruct(torch.stack([f[0].roll(3, -1), f[1], f[2]]), phases=3)
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 8), (5, 6, 7), (3, 6, 6)])
+def test_volumes_are_no_batch(shape):
+    m = torch.rand(shape, generator=torch.Generator().manual_seed(0)).round()
+    with pytest.raises(
+        ValueError, match=r"statistics of images, \(..., height, width\), got those of a volume, .* one axis"
+    ):
+        reconstruct(autocorrelation(m, ndim=3))
+    f = autocorrelation(m)
+    assert reconstruct(f, steps=2).shape == shape
+    assert reconstruct(f[:1].expand(4, -1, -1), steps=2).shape == (4, *shape[1:])
+
+
+def test_a_missed_tolerance_is_told():
+    blocks = torch.rand(8, 8, generator=torch.Generator().manual_seed(0)).round()
+    f = autocorrelation(blocks.repeat_interleave(2, 0).repeat_interleave(2, 1))
+    told = "2 of 2 images stopped within {} steps with a statistics error of up to .*, above the tolerance {}"
+    with pytest.warns(ConvergenceWarning, match=told.format(600, "1.0e-10")) as caught:
+        reconstruct(f, realisations=2)
+    assert caught[0].filename == __file__
+    with pytest.warns(ConvergenceWarning, match=told.format(30, "1.0e-06")):
+        reconstruct(f, realisations=2, steps=30, tolerance=1e-6)
+    reconstruct(f, realisations=2, steps=30)  # so many steps were asked for, and no tolerance
+    reconstruct(f, realisations=2, tolerance=1e-3)
+
+
+def test_works_in_inference_mode():
+    with torch.inference_mode():
+        f = statistics_of_lines()
+        images = reconstruct(f, start=lines(seed=1), steps=20)
+    torch.testing.assert_close(images, reconstruct(statistics_of_lines(), start=lines(seed=1), steps=20))
 
 
 def test_zero_shift_in_the_middle():
