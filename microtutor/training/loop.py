@@ -21,15 +21,15 @@ from tqdm import tqdm
 from microtutor.environment import find_device, find_precision
 from microtutor.files import replacing, write_csv, write_json
 from microtutor.losses import StatisticsLoss, twin_likeness
-from microtutor.microstructures import seeded_generator
+from microtutor.microstructures.samples import checked_images
 from microtutor.models import VAE
 from microtutor.statistics import canonical_form
+from microtutor.streams import named_generator
 from microtutor.training.config import ImageSource, TrainingConfig
 from microtutor.training.finite import FirstNotFinite, all_finite
 from microtutor.training.interruption import interrupt_later
 from microtutor.training.optimisation import optimizer_of, schedule_of
 
-NOISE, ORDER = 3, 4  # streams of random numbers beside those of the images, 0 to 2 (and never 0 last: it is ignored)
 CHECKPOINT, LOG, CONFIG = "checkpoint.pt", "log.csv", "training.json"
 ASKED_AT_ONCE = ("cpu",)  # devices that need not be waited for to learn whether a number is finite
 COLUMNS = ("step", "images", "seconds", "loss", "statistics_error", "kl", "data_share", "validation_statistics_error")
@@ -194,22 +194,21 @@ class _Run:
         step = start
         while True:
             if self.images is None:
-                sample = self.source.sample(
-                    config.batch_size, seed=config.seed, split="train", index=step * of + index, device=self.device
-                )
-                yield self._in_gauge(sample.images)
+                yield self._in_gauge(self._sample(config.batch_size, "train", step * of + index, self.device))
             else:
                 per_epoch = len(self.images) // (config.batch_size * of)
                 epoch, place = divmod(step, per_epoch)
-                order = torch.randperm(len(self.images), generator=seeded_generator(config.seed, ORDER, epoch + 1))
+                order = torch.randperm(
+                    len(self.images), generator=named_generator("training order", config.seed, epoch)
+                )
                 first = (place * of + index) * config.batch_size
                 yield self._in_gauge(self.images[order[first : first + config.batch_size]].to(self.device).float())
             step += 1
 
     def generator(self, step: int) -> torch.Generator:
         """The random numbers of a step, drawn where they are needed: a GPU does not wait for them to be sent."""
-        seed = seeded_generator(self.config.seed, NOISE, step, self.accelerator.process_index + 1).initial_seed()
-        return torch.Generator(self.device).manual_seed(seed)
+        drawn = named_generator("training noise", self.config.seed, step, self.accelerator.process_index)
+        return torch.Generator(self.device).manual_seed(drawn.initial_seed())
 
     # --- watching it -------------------------------------------------------------------------------------------------
     @torch.no_grad()
@@ -354,9 +353,16 @@ class _Run:
     def _in_gauge(self, images: Tensor) -> Tensor:
         return canonical_form(images) if self.config.gauge == "canonical" else images
 
+    def _sample(self, n: int, split: str, index: int, device: str | torch.device = "cpu") -> Tensor:
+        """Images from the source; what a source of the user's own gives is looked at, every time."""
+        choices: dict[str, Any] = {"seed": self.config.seed, "split": split, "index": index, "device": device}
+        if self.config.material == "own":
+            return checked_images(self.source, n, self.config.size, **choices)
+        return self.source.sample(n, **choices).images
+
     def _draw(self, n: int, split: str) -> Iterator[Tensor]:
         for index in range(math.ceil(n / 500)):
-            yield self.source.sample(min(500, n - 500 * index), seed=self.config.seed, split=split, index=index).images
+            yield self._sample(min(500, n - 500 * index), split, index)
 
     def _fixed_images(self) -> Tensor | None:
         n, batch = self.config.images, self.config.batch_size * self.accelerator.num_processes
