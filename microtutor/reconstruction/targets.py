@@ -138,7 +138,10 @@ def _check_no_volume(f: Tensor) -> None:
 
 
 def _check_size(f: Tensor, boundary: Boundary | Sequence[Boundary]) -> None:
-    """Raise ValueError unless f(0) may be a volume fraction, and its mean about the square of it."""
+    """Raise ValueError unless f(0) may be a volume fraction, and its mean about the square of it.
+
+    What only comes near to statistics, such as a few principal components, may be far from that. It has negative power.
+    """
     zero, low, high = f[..., 0, 0], f.amin(), f.amax()
     if low < -0.1 or high > 1.1 or bool((zero < 0).any()):
         raise ValueError(
@@ -146,7 +149,10 @@ def _check_size(f: Tensor, boundary: Boundary | Sequence[Boundary]) -> None:
             "covariances and scaled maps have to be taken back to f"
         )
     root = f.mean((-2, -1)).clamp_min(0).sqrt()
-    far = zero > 1.5 * root + 1e-4  # equal for a two-valued image, below for a grey one, and PCA is off by a little
+    far = zero > 1.5 * root + 1e-4  # equal for a two-valued image, below for a grey one
+    if _is_periodic(boundary) and bool(far.any()):
+        power = rfft2(f).real
+        far &= power.amin((-2, -1)) >= -1e-4 * power.amax((-2, -1))  # some multiple of it is that of an image
     if _is_periodic(boundary) and bool(far.any()):
         raise ValueError(
             f"expected the target statistics of a phase, whose mean is at least the square of f(0), got f(0) = "
