@@ -59,7 +59,7 @@ def hashin_shtrikman_bounds(fractions: PhaseValues, conductivity: PhaseValues) -
     (2.3846, 4.1935)
     """
     fractions, k, unit = _checked(fractions, conductivity, "conductivity")
-    return Bounds(*(_shifted_mean(fractions, k, reference) * unit for reference in k.aminmax()))
+    return Bounds(*(_shifted_mean(fractions, k, reference) * unit for reference in (k.amin(), k.amax())))
 
 
 def hashin_shtrikman_stiffness_bounds(
@@ -84,7 +84,7 @@ def hashin_shtrikman_stiffness_bounds(
     first, shear = lame_constants(modulus, ratio)
     bulk = first + shear
     bulk_bounds, shear_bounds = [], []
-    for k, mu in zip(bulk.aminmax(), shear.aminmax()):
+    for k, mu in ((bulk.amin(), shear.amin()), (bulk.amax(), shear.amax())):
         bulk_bounds.append(_shifted_mean(fractions, bulk, mu) * unit)
         shift = k * mu / (k + 2 * mu) if k + 2 * mu > 0 else mu
         shear_bounds.append(_shifted_mean(fractions, shear, shift) * unit)
