@@ -105,7 +105,7 @@ def _reference_rows(lines: LineImages, sample: LineSample) -> list[Row]:
     empty = evaluate_reconstructions(torch.zeros_like(sample.images), sample)
     nearest = evaluate_reconstructions(references.nearest_images(sample.images), sample)
     some = sample[:SEARCHED]
-    searched = evaluate_reconstructions(reconstruct(autocorrelation(some.images)), some)
+    searched = evaluate_reconstructions(reconstruct(autocorrelation(some.images), steps=600), some)
     return [
         Row("empty image", {k: v for k, v in _metrics(empty).items() if k.startswith("statistics")}),
         Row(f"mean statistics of {n} images", _error_metrics(references.mean_errors(sample.images))),
