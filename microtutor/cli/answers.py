@@ -64,15 +64,22 @@ class Commands(TyperGroup):
         sys.exit(code if isinstance(code, int) else 0)
 
     def invoke(self, ctx: Any) -> Any:
+        def parameters() -> Collection[Any]:
+            command = self.commands.get(ctx.invoked_subcommand or "")
+            return command.params if command else ()
+
+        def show(message: Warning | str, *where: Any, **more: Any) -> None:
+            _say(f"note: {in_options(str(message), parameters())}")
+
         try:
             with warnings.catch_warnings():
-                warnings.showwarning = _show_warning
+                warnings.filterwarnings("default", category=UserWarning)  # what the user is to know is said once
+                warnings.showwarning = show
                 return super().invoke(ctx)
         except BaseException as error:
             if hasattr(error, "exit_code"):  # how Typer ends a command, or refuses what was typed
                 raise
-            command = self.commands.get(ctx.invoked_subcommand or "")
-            raise typer.Exit(answer(error, command.params if command else ())) from None
+            raise typer.Exit(answer(error, parameters())) from None
 
 
 def answer(error: BaseException, parameters: Collection[Any] = ()) -> int:
@@ -179,10 +186,6 @@ def _how_to_take_less(parameters: Collection[Any]) -> str:
     ways = {"number": "--number", "images": "--images", "set_": "--set batch_size or --set validation_images"}
     fewer = [way for name, way in ways.items() if name in {p.name for p in parameters}]
     return f"take a smaller {' or '.join(fewer)}" if fewer else "take a smaller image"
-
-
-def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-    _say(f"note: {message}")
 
 
 def _say(text: str) -> None:

@@ -36,10 +36,10 @@ def replace_or_rename(option: str) -> str:
     return f"add --overwrite to replace it, or choose another name with {option}"
 
 
-def check_suffix(path: Path, *suffixes: str, what: str = "output") -> None:
+def check_suffix(path: Path, *suffixes: str, what: str = "an output") -> None:
+    """Raise ValueError unless a path ends in one of the suffixes, in small or capital letters."""
     if path.suffix.lower() not in suffixes:
-        kinds = " or ".join(suffixes)
-        raise ValueError(f"expected an {what} file ending in {kinds}, got {path}")
+        raise ValueError(f"expected {what} file ending in {' or '.join(suffixes)}, got {path}")
 
 
 def check_folder(folder: Path) -> None:
@@ -50,10 +50,22 @@ def check_folder(folder: Path) -> None:
 
 
 def check_sizes(config: Any, images: int) -> None:
-    """Refuse a run whose images do not fit into memory."""
+    """Refuse a run whose network, weights to start from or images cannot be had, or do not fit into memory."""
+    import torch
+
     for name in ("batch_size", "validation_images", "images"):
         check_fits(getattr(config, name) or 1, config.size**2, f"--set {name}")
     check_fits(images, config.size**2, "--images")
+    shape = config.replace(start=None, pretrained=config.pretrained and config.encoder == "compact")
+    try:
+        with torch.device("meta"):  # a network of sizes without numbers
+            numbers = sum(parameter.numel() for parameter in shape.model().parameters())
+        torch.empty(numbers)
+    except (RuntimeError, TypeError, OverflowError, MemoryError):
+        sizes = ", ".join(f"{name}={getattr(config, name)}" for name in ("latent_dim", "channels", "noise_dim", "size"))
+        raise ValueError(f"expected a network that fits into memory, got one of {sizes}; take smaller ones") from None
+    if config.start is not None:
+        config.model()  # says why not
 
 
 def check_run(output: Path, resume: bool, start: str | None, record: Path | None, overwrite: bool) -> None:
@@ -68,6 +80,7 @@ def check_run(output: Path, resume: bool, start: str | None, record: Path | None
         raise FileExistsError(f"{output} already holds a run ({', '.join(there)}); {how} another folder for --output")
     check_outputs(files, begins, overwrite=True)
     if record is not None:
+        check_suffix(record, ".json", what="a record")
         advice = replace_or_rename("--record")
         check_outputs({"--record": record}, files | begins, overwrite=overwrite, advice=advice)
 
@@ -84,13 +97,13 @@ def source_of(weights: Mapping[str, int], material: str | None, count: str | Non
         raise ValueError(f"expected weights for images of one size, got {sizes}; measure them one by one")
     first, *others = weights
     config, lines = trained_with(first), fewest_and_most(count)
+    shown = material or (config.material if config else None)
+    if count is not None and shown in ("berea", "ketton"):
+        raise ValueError(f"expected --count, a number of lines, with line images only, got it with {shown}")
     meant = unseen or (count is not None and (config is None or config.material == "lines"))
     source = source_for(first, weights[first], material=material, count=lines, unseen=meant)
-    shown = getattr(source, "rock", "lines")
-    if count is not None and shown != "lines":
-        raise ValueError(f"expected --count, a number of lines, with line images only, got it with {shown}")
     for other in others:
-        source_for(other, weights[other], material=shown, unseen=meant)
+        source_for(other, weights[other], material=getattr(source, "rock", "lines"), unseen=meant)
     return source
 
 

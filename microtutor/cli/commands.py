@@ -145,6 +145,7 @@ def evaluate(
     if len(set(names)) < len(names):
         raise ValueError(f"expected different weights to compare, got {', '.join(names)}; name each of them once")
     if record is not None:
+        check_suffix(record, ".json", what="a record")
         inputs = {f"{name}/{file}": Path(name, file) for name in names for file in (*WEIGHT_FILES, "training.json")}
         check_outputs({"--record": record}, inputs, overwrite=overwrite, advice=replace_or_rename("--record"))
     place = find_device(device)
@@ -194,7 +195,7 @@ def statistics(
     curve = output.with_name(f"{output.stem}_radial.csv")
     outputs = {"--output": output, "the radial average": curve}
     if figure is not None:
-        check_suffix(figure, ".png", what="figure")
+        check_suffix(figure, ".png", what="a figure")
         outputs["--figure"] = figure
     check_outputs(outputs, {"the image": image}, overwrite=overwrite, advice=replace_or_rename("--output"))
     m = load_phase(image, threshold=threshold, dark=dark)
@@ -223,7 +224,7 @@ def reconstruct(
         int, typer.Option(help="images to make; with 3, twin.png becomes twin-1.png to twin-3.png", min=1)
     ] = 1,
     binary: Annotated[bool, typer.Option("--binary", help="black and white only")] = False,
-    steps: Annotated[int, typer.Option(help="most steps of gradient descent", min=1)] = 600,
+    steps: Annotated[int, typer.Option(help="most steps of gradient descent", min=1, max=10**9)] = 600,
     tolerance: Annotated[
         float,
         typer.Option(help="statistics error at which an image is good enough", parser=positive, metavar="NUMBER"),

@@ -12,6 +12,7 @@ import typer
 
 BOOLS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 HIGHEST_SEED = 2**32 - 1
+LARGEST = 2**63  # that a computer counts to
 
 
 def number(text: str) -> float:
@@ -93,10 +94,11 @@ def parse_value(text: str, kind: Any, name: str) -> Any:
             return tuple(one(word) for one, word in zip(get_args(kind), words, strict=True))
         if kind is bool:
             return BOOLS[text.lower()]
-        if kind is float and not math.isfinite(float(text)):
+        value = kind(text)
+        if (kind is float and not math.isfinite(value)) or (kind is int and abs(value) >= LARGEST):
             raise ValueError
-        return kind(text)
-    except (ValueError, KeyError):
+        return value
+    except (ValueError, KeyError, OverflowError):
         wanted = {bool: "true or false", int: "a whole number", float: "a finite number"}
         raise ValueError(
             f"expected {name} as {wanted.get(kind, 'two whole numbers, such as 1-4')}, got {text!r} in --set "
