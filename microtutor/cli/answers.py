@@ -36,6 +36,7 @@ _WORDS = (
     (r"if each of them is a phase, take load_phases.*", "save the phase of interest as white and all else as black"),
     (r"take load_phases\(\.\.\., labels=True\) for one channel each, or a", "take a"),
     (r", and hand mask=numpy.*", ""),
+    (r" \(material='own'\), which is not stored", ", which is not stored"),
     (r"save the one you want by itself, or read a stack of slices with load_volume", "save the one you want by itself"),
     (r"load_(phases reads one picture|volume reads a volume)", "save one slice of it by itself"),
     (r"set PIL\.Image\.MAX_IMAGE_PIXELS = None before, or save", "save"),
