@@ -13,10 +13,11 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from microtutor.cli import app
+from microtutor.cli.options import parse_settings
 from microtutor.microstructures import LineImages
 from microtutor.models import VAE
 from microtutor.statistics import autocorrelation, radial_average
-from microtutor.training import TrainingConfig
+from microtutor.training import PRESETS, TrainingConfig
 
 TINY = [f"--set={change}" for change in ("size=32", "channels=8", "steps=4", "batch_size=8", "validation_images=8")]
 
@@ -201,3 +202,122 @@ def test_thresholds_are_checked(picture):
     said = run("statistics", picture[0], "--threshold", 300)
     assert said.exit_code == 2
     assert "expected a threshold in [0, 255)" in said.output
+
+
+# --- no file is lost --------------------------------------------------------------------------------------------------
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_results_are_kept_unless_they_may_be_overwritten(picture, tmp_path):
+    path, _ = picture
+    assert run("statistics", path, "--figure", tmp_path / "map.png").exit_code == 0
+    first = contents(tmp_path)
+    said = run("statistics", path, "--dark", "--figure", tmp_path / "map.png")
+    assert said.exit_code == 2
+    assert "lines_statistics.npy, for --output, is there already; add --overwrite to replace it" in said.stderr
+    assert contents(tmp_path) == first
+    said = run("statistics", path, "--dark", "--figure", tmp_path / "map.png", "--overwrite")
+    assert said.exit_code == 0, said.output
+    second = contents(tmp_path)
+    assert set(second) == set(first)
+    assert [name for name in second if second[name] == first[name]] == ["lines.png"]
+
+
+def test_pictures_of_one_name_in_two_formats(picture, tmp_path):
+    path, image = picture
+    Image.fromarray((image * 255).byte().numpy()).save(tmp_path / "lines.tif")
+    assert run("statistics", path).exit_code == 0
+    first = contents(tmp_path)
+    assert run("statistics", tmp_path / "lines.tif").exit_code == 2
+    assert contents(tmp_path) == first
+    said = run("statistics", tmp_path / "lines.tif", "--output", tmp_path / "other.NPZ")
+    assert said.exit_code == 0, said.output
+    with np.load(tmp_path / "other.NPZ") as written:
+        assert written["volume_fraction"] == image.mean().numpy()
+
+
+def test_reconstructions_are_kept_and_never_take_the_place_of_the_image(picture, tmp_path):
+    path, _ = picture
+    few = ["--steps", 2, "--device", "cpu"]
+    first = contents(tmp_path)
+    for options in ([], ["--overwrite"]):
+        said = run("reconstruct", path, "--output", path, *few, *options)
+        assert said.exit_code == 2
+        assert "expected another file for --output than the image" in said.stderr
+        assert contents(tmp_path) == first
+    (tmp_path / "twin-2.png").write_text("mine", encoding="utf-8")
+    assert run("reconstruct", path, "--output", tmp_path / "twin.png", "--number", 3, *few).exit_code == 2
+    assert set(contents(tmp_path)) == {"lines.png", "twin-2.png"}
+    said = run("reconstruct", path, "--output", tmp_path / "twin.png", "--number", 3, *few, "--overwrite")
+    assert said.exit_code == 0, said.output
+    assert set(contents(tmp_path)) == {"lines.png", "twin-1.png", "twin-2.png", "twin-3.png"}
+    assert contents(tmp_path)["lines.png"] == first["lines.png"]
+
+
+def test_a_run_is_gone_on_with_but_never_begun_over_weights(tmp_path):
+    folder, record = tmp_path / "run", tmp_path / "record.json"
+    words = ["train", "classroom", "--output", folder, *TINY, "--images", 10, "--record", record]
+    assert run(*words).exit_code == 0
+    first = contents(folder)
+    said = run(*words)
+    assert said.exit_code == 2
+    assert "already holds a run" in said.stderr
+    assert "add --resume to go on" in said.stderr
+    said = run(*words, "--resume")
+    assert "record.json, for --record, is there already; add --overwrite" in said.stderr
+    assert contents(folder) == first
+    said = run(*words, "--resume", "--overwrite")
+    assert said.exit_code == 0, said.output
+    (folder / "checkpoint.pt").unlink()  # weights alone, such as a friend gave
+    for options in ([], ["--resume"], ["--overwrite"]):
+        said = run(*words[:4], *TINY, *options)
+        assert said.exit_code == 2
+        assert "already holds a run (config.json, model.safetensors); choose another folder" in said.stderr
+    assert (folder / "model.safetensors").read_bytes() == first["model.safetensors"]
+
+
+def test_what_an_earlier_kill_left_of_a_run_may_be_begun_over(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "log.csv").write_text("step\n", encoding="utf-8")
+    assert run("train", "classroom", "--output", tmp_path / "run", *TINY, "--images", 10).exit_code == 0
+
+
+# --- choices of a run -------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("normalise=false", False),
+        ("normalise=False", False),
+        ("pretrained = TRUE", True),
+        ("frozen=no", False),
+        ("precision=no", "no"),
+        ("precision='no'", "no"),
+        ("images=none", None),
+        ("images=null", None),
+        ("images=64", 64),
+        ("start=None", None),
+        ("start=runs/a=b", "runs/a=b"),
+        ("soft_indicator=0.25", 0.25),
+        ("soft_indicator=None", None),
+        ("alpha=2", 2.0),
+        ("alpha=2e3", 2000.0),
+        ("count=(3, 6)", (3, 6)),
+        ("count=[3,6]", (3, 6)),
+        ("count=3-6", (3, 6)),
+        ("count=3,6", (3, 6)),
+        ("steps=1_000", 1000),
+    ],
+)
+def test_settings_are_read_by_the_type_of_their_choice(text, value):
+    name = text.partition("=")[0].strip()
+    found = parse_settings([text], TrainingConfig)
+    assert found == {name: value}
+    assert type(found[name]) is type(value)
+
+
+def test_every_choice_of_a_run_can_be_set_to_what_it_is():
+    for config in PRESETS.values():
+        choices = config.as_dict()
+        words = [f"{name}={value}" for name, value in choices.items()]
+        assert TrainingConfig(**parse_settings(words, TrainingConfig)) == config
