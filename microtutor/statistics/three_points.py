@@ -12,7 +12,7 @@ from torch import Tensor
 from microtutor.checks import check_array, check_bool, quote
 from microtutor.statistics.correlations import cross_correlation
 from microtutor.statistics.descriptors import _mean, _prepared
-from microtutor.statistics.products import Boundary, spatial_axes
+from microtutor.statistics.products import Boundary, shifts_in_reach, spatial_axes
 
 Shift = Sequence[int]
 
@@ -57,6 +57,7 @@ def three_point_statistics(
     m, weight, boundaries = _prepared(m, mask, boundary, ndim)
     ones, alone = _shifts(first, ndim, "first")
     check_bool(centred, name="centred")
+    shifts_in_reach(m.shape[-ndim:], max_shift)
     if weight is None and "open" in boundaries:
         weight = m.new_ones(m.shape[-ndim:], dtype=torch.float64 if m.device.type != "mps" else m.dtype)
     weighted = m if weight is None else m * weight
