@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from microtutor.files import replacing
+from microtutor.files import check_writable, replacing
 
 # In the order in which they are read.
 CHAPTERS = (
@@ -71,11 +71,12 @@ def place_chapters(folder: str | os.PathLike, names: Sequence[str] = ()) -> Plac
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"expected a folder for the notebooks, got the file {folder}; choose another name")
     notebooks = {name: _notebook(name) for name in CHAPTERS if name in names or not names}
+    check_writable(folder / file_name(CHAPTERS[0]))
     placed = Placed([], [], [])
     for name, notebook in notebooks.items():
         target = folder / file_name(name)
-        if not target.exists():
-            with replacing(target) as temporary:
+        if not os.path.lexists(target):
+            with replacing(target, overwrite=False) as temporary:
                 temporary.write_bytes(notebook)
             placed.copied.append(target.name)
         elif target.is_file() and target.read_bytes() == notebook:

@@ -96,6 +96,16 @@ def test_what_is_no_file_is_kept_too(work):
 
 
 @pytest.mark.usefixtures("package")
+def test_a_link_to_nowhere_is_kept_too(work):
+    try:
+        (work / "02_counting_pairs.ipynb").symlink_to("elsewhere")
+    except OSError:
+        pytest.skip("this system lets no one make links")
+    assert place_chapters(work, ["counting_pairs"]).kept == ["02_counting_pairs.ipynb"]
+    assert (work / "02_counting_pairs.ipynb").is_symlink()
+
+
+@pytest.mark.usefixtures("package")
 def test_chapters_by_name_come_in_the_order_of_the_book(work):
     assert place_chapters(work / "a b", ["vae", "gauge"]).copied == ["06_gauge.ipynb", "07_vae.ipynb"]
     assert sorted(contents(work / "a b")) == ["06_gauge.ipynb", "07_vae.ipynb"]
