@@ -19,11 +19,11 @@ import pytest
 import torch
 import typer
 from PIL import Image
-from typer.testing import CliRunner
 
 from microtutor.cli import app
 from microtutor.models import VAE
 from microtutor.training import TrainingConfig
+from tests.commands import run
 
 COMMANDS = {info.name or info.callback.__name__: info.callback for info in app.registered_commands if info.callback}
 # What each command is right with: its arguments, and the options that it cannot do without.
@@ -351,7 +351,7 @@ def no_work(monkeypatch):
 def test_bad_input_is_answered_in_one_line(folder, monkeypatch, arguments):
     monkeypatch.chdir(folder)
     before = everything(folder)
-    done = CliRunner().invoke(app, arguments)
+    done = run(*arguments)
     assert everything(folder) == before
     assert done.exit_code == 2, done.output
     assert done.stdout == ""
@@ -373,6 +373,6 @@ def test_a_file_that_may_not_be_read(tmp_path):
     picture = tmp_path / "mine.png"
     picture.write_bytes(b"")
     picture.chmod(0)
-    done = CliRunner().invoke(app, ["statistics", str(picture)])
+    done = run("statistics", picture)
     assert done.exit_code == 2
     assert len(done.stderr.strip().splitlines()) == 1

@@ -10,20 +10,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from typer.testing import CliRunner
 
-from microtutor.cli import app
 from microtutor.cli.options import parse_settings
 from microtutor.microstructures import LineImages
 from microtutor.models import VAE
 from microtutor.statistics import autocorrelation, radial_average
 from microtutor.training import PRESETS, TrainingConfig
+from tests.commands import run
 
 TINY = [f"--set={change}" for change in ("size=32", "channels=8", "steps=4", "batch_size=8", "validation_images=8")]
-
-
-def run(*arguments: object):
-    return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
 def test_help_names_every_command():
@@ -58,7 +53,7 @@ def test_the_device_of_a_preset_can_be_changed(tmp_path, monkeypatch, options, w
         raise ValueError("stopped")
 
     monkeypatch.setattr("microtutor.training.train", stop)
-    assert run("train", "gpu", "--output", tmp_path, *options).output == "microtutor: stopped\n"
+    assert run("train", "gpu", "--output", tmp_path, *options).stderr == "microtutor: stopped\n"
     assert asked == [wanted]
 
 
@@ -184,8 +179,8 @@ def test_bad_input_is_answered_in_one_line(arguments, expected, tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     said = run(*arguments)
     assert said.exit_code == 2
-    assert expected in said.output
-    assert len(said.output.strip().splitlines()) == 1
+    assert expected in said.stderr
+    assert len(said.stderr.strip().splitlines()) == 1
     assert not list(tmp_path.iterdir())
 
 
@@ -195,13 +190,13 @@ def test_colour_images_are_refused(mode, tmp_path):
     Image.new(mode, (8, 8)).save(path)
     said = run("statistics", path)
     assert said.exit_code == 2
-    assert f"got colour mode {mode}" in said.output
+    assert f"got colour mode {mode}" in said.stderr
 
 
 def test_thresholds_are_checked(picture):
     said = run("statistics", picture[0], "--threshold", 300)
     assert said.exit_code == 2
-    assert "expected a threshold in [0, 255)" in said.output
+    assert "expected a threshold in [0, 255)" in said.stderr
 
 
 # --- no file is lost --------------------------------------------------------------------------------------------------

@@ -12,18 +12,14 @@ from pathlib import Path
 import pytest
 import torch
 import typer
-from typer.testing import CliRunner
 
 import microtutor
 from microtutor.cli import answers, app
 from microtutor.cli.answers import in_options
+from tests.commands import run
 
 PACKAGE = Path(microtutor.__file__).parent
 COMMAND = [sys.executable, "-m", "microtutor.cli"]
-
-
-def run(*arguments: object):
-    return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
 def raising(error: BaseException):
@@ -142,7 +138,7 @@ def test_output_that_does_not_fit():
 
 
 def test_usage_in_one_line():
-    assert run("train").stderr.startswith("microtutor: missing argument 'preset'; see ")
+    assert run("train").stderr.lower().startswith("microtutor: missing argument 'preset'; see ")
     assert run("trian").stderr.startswith("microtutor: no such command 'trian'")
     done = run("statistics", "a.png", "--thresold", 3)
     assert done.exit_code == 2
