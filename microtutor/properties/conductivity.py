@@ -41,7 +41,7 @@ def effective_conductivity(
 
     Args:
         image: phase indicator in [0, 1], shape (..., H, W); or one channel for each phase, (..., n, H, W), summing
-            to 1. The dtype, float32 or float64, sets the accuracy.
+            to 1. The dtype, float32 or float64, sets the accuracy. Pixels are taken as square.
         conductivity: of the matrix (where the image is 0) and of the phase (where it is 1); or of each of n phases,
             shape (n,), or as symmetric tensors (n, 2, 2). At least 0.
         one_hot: whether axis -3 holds the phases; None: if there are more than two conductivities.

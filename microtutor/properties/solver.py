@@ -77,7 +77,8 @@ def conjugate_gradients(
     """Solve A u = b for every image and load case at once, each with steps of its own.
 
     An image that has converged takes no further part, and its numbers do not depend on the others. A load case that
-    breaks down, because rounding leaves no positive curvature to divide by, keeps the residual that it had.
+    breaks down, because rounding leaves no positive curvature to divide by, stays with the residual that it had, which
+    is written down as below 0 meanwhile.
 
     Args:
         operator: A and M^-1.
@@ -94,32 +95,30 @@ def conjugate_gradients(
     p = operator.precondition(r)
     rz = _dot(r, p)
     limit = torch.maximum(rz * settings.tolerance**2, floor)
-    broken = torch.zeros_like(rz, dtype=torch.bool)
     for step in range(settings.max_iterations + 1):
-        running = (rz > limit) & ~broken
+        running = rz > limit
         working = running.any(1)
         count = int(working.sum())
         last = not count or step == settings.max_iterations
         if last or 2 * count <= len(images):  # write down what is done, go on with the rest
             solution[images], iterations[images] = u, taken
-            residual[images] = settings.tolerance * (rz / limit).clamp_min(0).amax(1).sqrt()
+            residual[images] = settings.tolerance * (rz / limit).abs().amax(1).sqrt()
             if last:
                 break
-            images, taken, u, r, p, rz, limit, running, broken = (
-                x[working] for x in (images, taken, u, r, p, rz, limit, running, broken)
+            images, taken, u, r, p, rz, limit, running = (
+                x[working] for x in (images, taken, u, r, p, rz, limit, running)
             )
             working, operator = working[working], operator.of_images(working)
         taken += working
         ap = operator.apply(p)
         curvature = _dot(p, ap)
-        broken |= running & ~((curvature > 0) & (curvature < torch.inf))
-        running &= ~broken
-        length = torch.where(running, rz / curvature, 0.0)[..., None, None, None]
+        going_on = running & (curvature > 0)
+        length = torch.where(going_on, rz / curvature, 0.0)[..., None, None, None]
         u.addcmul_(p, length)
         r.addcmul_(ap, length, value=-1)
         z = operator.precondition(r)
-        before, rz = rz, torch.where(running, _dot(r, z), rz)
-        p.mul_(torch.where(running, rz / before, 0.0)[..., None, None, None]).add_(z)
+        before, rz = rz, torch.where(going_on, _dot(r, z), torch.where(running, -rz, rz))
+        p.mul_(torch.where(going_on, rz / before, 0.0)[..., None, None, None]).add_(z)
     return solution, Convergence(iterations, residual)
 
 

@@ -69,7 +69,7 @@ def effective_stiffness(
 
     Args:
         image: phase indicator in [0, 1], shape (..., H, W); or one channel for each phase, (..., n, H, W), summing
-            to 1. The dtype, float32 or float64, sets the accuracy.
+            to 1. The dtype, float32 or float64, sets the accuracy. Pixels are taken as square.
         youngs_modulus: of matrix and phase, or of each of n phases, shape (n,). At least 0; 0 is a hole.
         poissons_ratio: likewise, above -1 and below 0.5.
         one_hot: whether axis -3 holds the phases; None: if there are more than two.

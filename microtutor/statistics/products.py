@@ -104,9 +104,9 @@ def spectrum_of(m: Tensor, ndim: int) -> Tensor:
     axes, shape = spatial_axes(ndim), m.shape[-ndim:]
     if is_fast(shape):
         return rfftn(m.contiguous(), dim=axes)  # torch 2.6 refuses what was expanded
-    mean = exact_mean(m, ndim)
-    spectrum = rfftn(m - mean.to(m.dtype), dim=axes)
-    spectrum[(..., *(slice(1),) * ndim)] += (mean * math.prod(shape)).to(m.dtype)
+    mean = m.mean(axes, keepdim=True)
+    spectrum = rfftn(m - mean, dim=axes)
+    spectrum[(..., *(slice(1),) * ndim)] += mean * math.prod(shape)  # what the mean was short of is in there already
     return spectrum
 
 
