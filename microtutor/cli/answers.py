@@ -12,6 +12,7 @@ import sysconfig
 import traceback
 import warnings
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,8 @@ def answer(error: BaseException, parameters: Collection[Any] = ()) -> int:
             _say(in_options(str(error), parameters))
         return INTERRUPTED
     if isinstance(error, BrokenPipeError):  # as in `microtutor ... | head -1`: nobody is left to speak to
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with suppress(OSError):  # a stream that is no file
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return NOBODY_READS
     if hasattr(error, "format_message"):
         return _answer_usage(error)
