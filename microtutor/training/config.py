@@ -228,7 +228,7 @@ class TrainingConfig:
 PRESETS = {
     # 64 x 64 pixels, for a lesson: about a minute on two CPU cores
     "classroom": TrainingConfig(size=64, channels=32, steps=2000, validation_images=500),
-    # 224 x 224 pixels, as the paper: about nine minutes on two CPU cores
+    # 224 x 224 pixels, as the paper: about half an hour on one CPU core that has units for bfloat16
     "laptop": TrainingConfig(steps=6000, precision="auto"),
     # the same network, more images, for a CUDA device
     "gpu": TrainingConfig(steps=12_000, batch_size=128, precision="auto", device="cuda", validate_every=400),
