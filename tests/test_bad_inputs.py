@@ -106,7 +106,9 @@ def is_raised_on_purpose(error: BaseException) -> bool:
     if PACKAGE not in Path(last.filename).parents:
         return False
     raises = (
-        node for node in ast.walk(ast.parse(Path(last.filename).read_text("utf-8"))) if isinstance(node, ast.Raise)
+        node
+        for node in ast.walk(ast.parse(Path(last.filename).read_text(encoding="utf-8")))
+        if isinstance(node, ast.Raise)
     )
     return any(node.lineno <= (last.lineno or 0) <= (node.end_lineno or 0) for node in raises)
 
