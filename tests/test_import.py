@@ -134,7 +134,7 @@ def test_only_the_drawing_modules_import_matplotlib_and_widgets(module):
 IMPORT_ALL = """
 import importlib, logging, os, random, signal, sys, warnings
 import accelerate, huggingface_hub, numpy, safetensors.torch, scipy.ndimage, scipy.sparse.csgraph, torch, tqdm, typer
-from huggingface_hub import PyTorchModelHubMixin, snapshot_download  # it imports what these need when they are asked for
+from huggingface_hub import PyTorchModelHubMixin, snapshot_download  # imports what they need only when asked for them
 
 def state():
     return {

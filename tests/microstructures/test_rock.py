@@ -138,9 +138,7 @@ def test_thin_volumes_have_no_blocks(shape):
     crops = RockCrops(torch.arange(np.prod(shape)).reshape(shape) % 2, size=8)
     got = " x ".join(map(str, shape))
     for split in LEARNING:
-        with pytest.raises(
-            ValueError, match=rf"at least 13 voxels along each axis .* got {got}; take split='all', or"
-        ):
+        with pytest.raises(ValueError, match=rf"at least 13 voxels along each axis .* got {got}; take split='all', or"):
             crops.sample(2, split=split)
     if min(shape) >= 8:
         assert len(crops.sample(2, split="all")) == 2
