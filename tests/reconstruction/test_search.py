@@ -81,9 +81,9 @@ def test_goes_down_with_the_steps():
 def test_stops_at_the_tolerance():
     f = statistics_of_lines(4)
     for tolerance in (1e-5, 1e-7):
-        reached = error(reconstruct(f, tolerance=tolerance, seed=4), f)
+        reached = error(reconstruct(f, tolerance=tolerance, seed=5), f)
         assert (reached <= tolerance * 1.01).all()
-        assert reached.median() > tolerance / 100  # it goes no further than asked, though a last step may reach far
+        assert (reached > tolerance / 100).all()  # it went no further than asked
 
 
 def test_each_image_goes_its_own_way():
