@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Collection, Sequence
 from numbers import Integral, Real
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
+
+T = TypeVar("T")
 
 
 class ConvergenceWarning(UserWarning):
@@ -208,6 +212,37 @@ def check_bool(value: Any, *, name: str) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"expected {name} to be True or False, got {describe(value)}")
     return bool(value)
+
+
+def check_path(value: Any, *, name: str) -> Path:
+    """Return value as a path if it is one, as text or as pathlib has them.
+
+    >>> check_path(3, name="folder")
+    Traceback (most recent call last):
+    TypeError: expected folder as a path, text or pathlib.Path, got 3 (int)
+    """
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"expected {name} as a path, text or pathlib.Path, got {describe(value)}")
+    return Path(value)
+
+
+def check_text(value: Any, *, name: str) -> str:
+    """Return value if it is text."""
+    if not isinstance(value, str):
+        raise TypeError(f"expected {name} as text, got {describe(value)}")
+    return value
+
+
+def check_instance(value: Any, kind: type[T], *, name: str) -> T:
+    """Return value if it is of a class.
+
+    >>> check_instance("runs", dict, name="the table")
+    Traceback (most recent call last):
+    TypeError: expected the table as a dict, got 'runs' (str)
+    """
+    if not isinstance(value, kind):
+        raise TypeError(f"expected {name} as a {kind.__name__}, got {describe(value)}")
+    return value
 
 
 def check_spacing(spacing: Any, ndim: int) -> tuple[float, ...]:
