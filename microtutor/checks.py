@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeVar
@@ -142,12 +142,14 @@ def check_broadcast(a: Tensor, b: Tensor, names: tuple[str, str]) -> None:
         ) from None
 
 
-def check_count(value: Any, *, name: str, minimum: int = 1) -> int:
-    """Return value as an int if it is a whole number of at least `minimum`."""
+def check_count(value: Any, *, name: str, minimum: int | None = 1, below: int | None = None) -> int:
+    """Return value as an int if it is a whole number of at least `minimum`, and below a limit if there is one."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"expected {name} as a whole number, got {describe(value)}")
-    if value < minimum:
+    if minimum is not None and value < minimum:
         raise ValueError(f"expected {name} of at least {minimum}, got {int(value)}")
+    if below is not None and value >= below:
+        raise ValueError(f"expected {name} of at least {minimum} and below {below}, got {int(value)}")
     return int(value)
 
 
@@ -241,8 +243,24 @@ def check_instance(value: Any, kind: type[T], *, name: str) -> T:
     TypeError: expected the table as a dict, got 'runs' (str)
     """
     if not isinstance(value, kind):
-        raise TypeError(f"expected {name} as a {kind.__name__}, got {describe(value)}")
+        article = "an" if kind.__name__[0] in "AEIO" else "a"
+        raise TypeError(f"expected {name} as {article} {kind.__name__}, got {describe(value)}")
     return value
+
+
+def check_each(values: Any, check: Callable[..., T], *, name: str, **limits: Any) -> list[T]:
+    """Return values as a list if it is a list, tuple, range or array of one axis, and each of them passes a check.
+
+    >>> check_each((1, 2), check_count, name="shifts", minimum=0)
+    [1, 2]
+    >>> check_each("ab", check_text, name="labels")  # is one text, not two
+    Traceback (most recent call last):
+    TypeError: expected labels as a list, got 'ab' (str)
+    """
+    each = values.tolist() if hasattr(values, "tolist") else values
+    if isinstance(each, (str, bytes)) or not isinstance(each, Sequence):
+        raise TypeError(f"expected {name} as a list, got {describe(values)}")
+    return [check(value, name=f"{name}[{i}]", **limits) for i, value in enumerate(each)]
 
 
 def check_spacing(spacing: Any, ndim: int) -> tuple[float, ...]:
