@@ -146,11 +146,12 @@ def check_count(value: Any, *, name: str, minimum: int | None = 1, below: int | 
     """Return value as an int if it is a whole number of at least `minimum`, and below a limit if there is one."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"expected {name} as a whole number, got {describe(value)}")
-    if minimum is not None and value < minimum:
-        raise ValueError(f"expected {name} of at least {minimum}, got {int(value)}")
-    if below is not None and value >= below:
-        raise ValueError(f"expected {name} of at least {minimum} and below {below}, got {int(value)}")
-    return int(value)
+    number = int(value)
+    if minimum is not None and number < minimum:
+        raise ValueError(f"expected {name} of at least {minimum}, got {number}")
+    if below is not None and number >= below:
+        raise ValueError(f"expected {name} of at least {minimum} and below {below}, got {number}")
+    return number
 
 
 def check_number(
