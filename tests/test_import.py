@@ -71,6 +71,7 @@ ROAD = [
     "evaluation.report",
     "evaluation",
     "plotting.pictures",
+    "plotting.runs",
     "plotting",
     "widgets.sliders",
     "widgets.live",
@@ -84,7 +85,7 @@ ROAD = [
     "cli",
     "cli.__main__",
 ]
-DRAWING = {"plotting", "plotting.pictures", "widgets.sliders", "widgets.live", "widgets"}
+DRAWING = {"plotting", "plotting.pictures", "plotting.runs", "widgets.sliders", "widgets.live", "widgets"}
 LEARNING = {"statistics.transformer"}  # built on scikit-learn, and imported only when its name is asked for
 
 

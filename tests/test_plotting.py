@@ -2,6 +2,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from microtutor import plotting
 from microtutor.evaluation import evaluate_reconstructions
@@ -149,7 +150,8 @@ def test_show_pairs():
         (lambda: plotting.show_summary(three(), three()[0]), ValueError, "the image and its statistics of the same"),
         (lambda: plotting.show_images(three(), ["a"]), ValueError, "one title for each of 3 images, got 1"),
         (lambda: plotting.show_images(three(), list("abcd")), ValueError, "one title for each of 3 images, got 4"),
-        (lambda: plotting.show_images(three(), "abc"), ValueError, "one title for each of 3 images, got 'abc'"),
+        (lambda: plotting.show_images(three(), "abc"), TypeError, "expected titles as a list, got 'abc'"),
+        (lambda: plotting.show_images(three(), [0, 1, 2]), TypeError, r"expected titles\[0\] as text, got 0"),
         (lambda: plotting.show_images(three(), columns=0), ValueError, "expected columns of at least 1, got 0"),
         (lambda: plotting.show_images(three(), columns=1.5), TypeError, "expected columns as a whole number, got 1.5"),
         (lambda: plotting.show_images(three(), side=0), ValueError, "expected side as a finite number above 0, got 0"),
@@ -159,15 +161,35 @@ def test_show_pairs():
             ValueError,
             r"images of shape \(n, 1, height, width\), got",
         ),
-        (lambda: plotting.draw_image(None, three()), ValueError, r"expected one image, shape \(height, width\), got"),
+        (lambda: plotting.draw_image(None, three()), TypeError, "expected ax as an Axes, got None"),
+        (
+            lambda: plotting.draw_image(Figure().add_subplot(), three()),
+            ValueError,
+            r"expected one image, shape \(height, width\), got",
+        ),
+        (
+            lambda: plotting.draw_image(Figure().add_subplot(), 255 * torch.eye(4)),  # would be drawn all black
+            ValueError,
+            r"with values in \[0, 1\], got values in \[0, 255\]",
+        ),
         (lambda: plotting.show_error_distributions({}), TypeError, "expected evaluations by name, at least one, as"),
         (
             lambda: plotting.show_error_distributions({"a": 1}),
             TypeError,
-            r"evaluations\['a'\] as evaluate gives it, got 1",
+            r"expected evaluations\['a'\] as an Evaluation, got 1",
         ),
         (lambda: plotting.show_logs({}), TypeError, "expected logs by name, at least one"),
         (lambda: plotting.show_logs({"a": {}}), ValueError, r"logs\['a'\] with a column images, as read_log gives it"),
+        (
+            lambda: plotting.show_logs({"a": {"step": [1, 2], "validation_statistics_error": [0.1]}}, against="step"),
+            ValueError,
+            r"as many numbers in each column of logs\['a'\], got columns of shapes",
+        ),
+        (
+            lambda: plotting.show_logs({"a": {"images": ["many"], "validation_statistics_error": [0.1]}}),
+            TypeError,
+            r"the column images of logs\['a'\] as an array of real numbers",
+        ),
         (
             lambda: plotting.show_logs({"a": {}}, against="hours"),
             ValueError,
@@ -179,6 +201,11 @@ def test_show_pairs():
             r"a column choice in sweeps\['a'\], got \[\]",
         ),
         (lambda: plotting.show_sweep({"a": [{"choice": 1}]}, {"kl": "KL"}), ValueError, "rows with a column kl in swe"),
+        (
+            lambda: plotting.show_sweep({"a": [{"choice": "warm", "kl": 1}]}, {"kl": "KL"}),
+            ValueError,
+            r"expected choice of sweeps\['a'\] as a number, got 'warm'",
+        ),
         (lambda: plotting.show_sweep({"a": [{"choice": 1}]}, {}), TypeError, "expected measures by name, at least one"),
         (lambda: plotting.show_pairs(three(), three()[:2]), ValueError, "the originals and the reconstructions of the"),
     ],

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from PIL import Image
 
 from microtutor.microstructures import otsu_threshold
@@ -126,7 +127,7 @@ def test_bad_input(pictures, labels):
 
 @pytest.mark.parametrize("start", [-1, 2])
 def test_frame_slider_starts_at_one_of_its_pictures(start):
-    with pytest.raises(ValueError, match=f"expected a start from 0 to 1, a place among the pictures; got {start}"):
+    with pytest.raises(ValueError, match=f"expected start of at least 0.*, got {start}"):
         frame_slider([b"a", b"b"], ["x", "y"], description="shift", start=start)
 
 
@@ -193,6 +194,25 @@ def test_shift_sliders_hold_a_picture_for_each_shift():
     assert slider.pictures[0]["alt"] == "overlap: r = (0, -1) px: f(r) = 0.0000"
     assert slider.pictures[5]["alt"] == "overlap: r = (2, 3) px: f(r) = 0.0375"
     assert not plt.get_fignums()
+
+
+def test_shifts_may_come_as_an_array():
+    assert repr(shift_sliders(M, torch.tensor([0, 2]), np.arange(-1, 1), dpi=30)) == repr(
+        shift_sliders(M, (0, 2), (-1, 0), dpi=30)
+    )
+
+
+@pytest.mark.parametrize("shift", [(1,), (1, 2, 3)])
+def test_a_shift_is_two_numbers(shift):
+    with pytest.raises(ValueError, match="expected shift as two whole numbers, down and to the right, got"):
+        overlap_figure(M, shift)
+
+
+def test_frames_takes_figures_and_leaves_none_open():
+    with pytest.raises(TypeError, match="expected figures as an Iterable, got a Figure"):
+        frames(Figure())
+    with pytest.raises(TypeError, match="expected each of the figures as a Figure, got a Axes"):
+        frames([Figure().add_subplot()])
 
 
 def test_shift_sliders_need_shifts():
@@ -280,14 +300,29 @@ def test_live_threshold_counts_only_what_the_mask_keeps():
 
 
 @live
+def test_what_the_mask_leaves_out_does_not_move_the_threshold():
+    mask, damaged = np.ones(GREY.shape), GREY.astype(float)
+    mask[:, 8:], damaged[:, 8:] = 0, np.nan
+    slider = live_threshold(damaged, mask=mask).controls["threshold"]
+    kept = GREY[:, :8].astype(float)
+    assert (slider.value, slider.min, slider.max) == (otsu_threshold(kept), kept.min(), kept.max())
+    assert not plt.get_fignums()
+
+
+@live
 @pytest.mark.parametrize(
     ("image", "more", "message"),
     [
         (GREY[None], {}, r"expected one grey picture, shape \(height, width\), got .*\(1, 12, 16\)"),
         (np.ones((3, 3)), {}, "expected at least two grey values, got only 1"),
-        (GREY, {"threshold": 300}, "expected a threshold among the grey values, from 0 to 199, got 300"),
+        (
+            GREY,
+            {"threshold": 300},
+            "expected threshold as a finite number of at least 0 and at most 199, or None, got 300",
+        ),
         (GREY, {"mask": np.ones((3, 3))}, r"expected a mask of shape \(12, 16\) that keeps some pixels"),
         (GREY, {"mask": np.zeros((12, 16))}, r"expected a mask of shape \(12, 16\) that keeps some pixels"),
+        (GREY, {"mask": GREY}, "expected a mask of 0 and 1, got values from 0 to 199; compare it first"),
     ],
 )
 def test_live_threshold_says_what_is_wrong(image, more, message):
@@ -326,7 +361,7 @@ def test_live_latents_decode_where_the_sliders_stand():
     [
         (torch.zeros(4, 2), 0, r"expected latents of two images or more, shape \(images, 3\), got .*\(4, 2\)"),
         (torch.zeros(1, 3), 0, "expected latents of two images or more"),
-        (torch.zeros(4, 3), 4, "expected start as a place among 4 images, from 0, got 4"),
+        (torch.zeros(4, 3), 4, "expected start of at least 0 and below 4, got 4"),
         (torch.full((4, 3), torch.nan), 0, "expected finite values in the latents"),
     ],
 )

@@ -3,19 +3,16 @@
 from microtutor.plotting.pictures import (
     COLOURS,
     MAP,
-    PAPER_STYLE,
     draw_image,
     draw_radial,
     draw_statistics,
-    show_error_distributions,
     show_images,
-    show_logs,
     show_pairs,
     show_radial,
     show_statistics,
     show_summary,
-    show_sweep,
 )
+from microtutor.plotting.runs import PAPER_STYLE, show_error_distributions, show_logs, show_sweep
 
 __all__ = [
     "COLOURS",

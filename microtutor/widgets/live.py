@@ -17,12 +17,20 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from microtutor.checks import check_field, check_phase, describe
+from microtutor.checks import check_array, check_count, check_field, check_instance, check_number, describe
 from microtutor.microstructures import otsu_threshold
 from microtutor.models import VAE
 from microtutor.plotting import COLOURS, draw_image, draw_statistics
 from microtutor.statistics import autocorrelation, volume_fraction
-from microtutor.widgets.sliders import frames, overlap_figure, overlap_label, picture_tag, still
+from microtutor.widgets.sliders import (
+    check_one_image,
+    check_shift,
+    frames,
+    overlap_figure,
+    overlap_label,
+    picture_tag,
+    still,
+)
 
 if TYPE_CHECKING:
     from ipywidgets import ValueWidget
@@ -75,26 +83,24 @@ def live_threshold(image: Any, *, threshold: float | None = None, mask: Any = No
     Args:
         image: grey values (H, W), an array or tensor.
         threshold: where the slider begins; Otsu's threshold if None. Brighter pixels are the phase, drawn black.
-        mask: pixels that count, (H, W), as 1 or True; all of them if None.
+        mask: 1 or True at the pixels that count, 0 or False elsewhere, (H, W); all of them count if None.
 
     Raises:
+        TypeError: image or mask hold no real numbers.
         ValueError: image is not (H, W) or all of one value, mask does not fit it or leaves nothing, or the threshold
             lies outside the grey values.
 
     >>> live_threshold(np.array([[0, 1], [8, 9]]))
     <live figure at threshold 1: volume fraction 0.500>
     """
-    grey = np.asarray(image)
+    grey = check_array(image, name="image")
     if grey.ndim != 2:
         raise ValueError(f"expected one grey picture, shape (height, width), got {describe(image)}")
-    counts = np.ones(grey.shape, bool) if mask is None else np.asarray(mask) > 0
-    if counts.shape != grey.shape or not counts.any():
-        raise ValueError(f"expected a mask of shape {grey.shape} that keeps some pixels, got {describe(mask)}")
-    otsu = otsu_threshold(grey)  # which also looks whether these are grey values
+    counts = _pixels_that_count(mask, grey.shape)
+    otsu = otsu_threshold(grey[counts])  # which also looks whether these are grey values
+    low, high = grey[counts].min().item(), grey[counts].max().item()
+    check_number(threshold, name="threshold", minimum=low, maximum=high, optional=True)
     start = otsu if threshold is None else threshold
-    low, high = grey.min().item(), grey.max().item()
-    if not low <= start <= high:
-        raise ValueError(f"expected a threshold among the grey values, from {low:g} to {high:g}, got {start:g}")
 
     def draw(level: float) -> tuple[Figure, str]:
         phase = (grey > level) & counts
@@ -118,12 +124,10 @@ def live_overlap(m: Tensor, shift: tuple[int, int] = (0, 0)) -> LiveFigure:
     >>> live_overlap(torch.eye(4), (1, 1))
     <live figure at r = (1, 1) px: f(r) = 0.2500>
     """
-    m = check_phase(m)
-    if m.ndim != 2:
-        raise ValueError(f"expected one image, shape (height, width), got {describe(m)}")
+    m, shift = check_one_image(m), check_shift(shift)
     height, width = (n // 2 for n in m.shape)
     if abs(shift[0]) > height or abs(shift[1]) > width:
-        raise ValueError(f"expected a shift of at most ({height}, {width}), half the image, got {tuple(shift)}")
+        raise ValueError(f"expected a shift of at most ({height}, {width}), half the image, got {shift}")
     f = autocorrelation(m.detach())
     controls = {
         "down": _slider("down", shift[0], -height, height, whole=True),
@@ -146,13 +150,13 @@ def live_latents(vae: VAE, latents: Tensor, *, start: int = 0) -> LiveFigure:
     >>> live_latents(VAE(latent_dim=2, size=32), torch.tensor([[0.0, 1.0], [0.5, -1.0]])).controls["latent 1"].min
     -1.0
     """
+    check_instance(vae, VAE, name="vae")
     check_field(latents, name="latents")
     if latents.ndim != 2 or latents.shape[1] != vae.latent_dim or len(latents) < 2:
         raise ValueError(
             f"expected latents of two images or more, shape (images, {vae.latent_dim}), got {describe(latents)}"
         )
-    if not 0 <= start < len(latents):
-        raise ValueError(f"expected start as a place among {len(latents)} images, from 0, got {start}")
+    check_count(start, name="start", minimum=0, below=len(latents))
     low, high = (bound.tolist() for bound in latents.detach().aminmax(dim=0))
     controls = {
         f"latent {i}": _slider(f"latent {i}", value, low[i], high[i]) for i, value in enumerate(latents[start].tolist())
@@ -165,6 +169,20 @@ def live_latents(vae: VAE, latents: Tensor, *, start: int = 0) -> LiveFigure:
         return _decoded_figure(image), f"volume fraction {volume_fraction(image).item():.3f} at z = ({point})"
 
     return LiveFigure(controls, draw)
+
+
+def _pixels_that_count(mask: Any, shape: tuple[int, ...]) -> np.ndarray:
+    if mask is None:
+        return np.ones(shape, bool)
+    given = check_array(mask, name="mask")
+    if given.shape != shape or not given.any():
+        raise ValueError(f"expected a mask of shape {shape} that keeps some pixels, got {describe(mask)}")
+    if not np.isin(given, (0, 1)).all():
+        raise ValueError(
+            f"expected a mask of 0 and 1, got values from {given.min():g} to {given.max():g}; compare it first, for "
+            "example mask > 0"
+        )
+    return given > 0
 
 
 def _slider(name: str, value: float, low: float, high: float, *, whole: bool = False) -> ValueWidget:

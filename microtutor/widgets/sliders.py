@@ -23,7 +23,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from microtutor.checks import check_phase, describe
+from microtutor.checks import check_count, check_each, check_instance, check_phase, check_text, describe, quote
 from microtutor.plotting import COLOURS, draw_statistics
 from microtutor.statistics import autocorrelation
 
@@ -104,10 +104,13 @@ def frames(figures: Iterable[Figure], *, dpi: int = 60) -> list[bytes]:
     """
     from PIL import Image
 
+    check_count(dpi, name="dpi")
     pictures = []
-    for figure in figures:
+    for figure in check_instance(figures, Iterable, name="figures"):
         drawn, small = io.BytesIO(), io.BytesIO()
-        figure.savefig(drawn, format="png", dpi=dpi, facecolor="white")
+        check_instance(figure, Figure, name="each of the figures").savefig(
+            drawn, format="png", dpi=dpi, facecolor="white"
+        )
         plt.close(figure)
         with Image.open(drawn) as image:
             few = image.convert("RGB").quantize(PALETTE, dither=Image.Dither.NONE)
@@ -133,10 +136,12 @@ def frame_slider(
     >>> frame_slider([b"", b""], ["0 px", "1 px"], description="shift")
     <slider over 2 pictures, first shift: 0 px>
     """
+    check_text(description, name="description")
+    pictures = check_each(pictures, check_instance, kind=bytes, name="pictures")
+    labels = check_each(labels, check_text, name="labels")
     if not pictures or len(pictures) != len(labels):
         raise ValueError(f"expected as many labels as pictures, at least one; got {len(labels)} and {len(pictures)}")
-    if not 0 <= start < len(pictures):
-        raise ValueError(f"expected a start from 0 to {len(pictures) - 1}, a place among the pictures; got {start}")
+    start = check_count(start, name="start", minimum=0, below=len(pictures))
     return _sliders(pictures, labels, description, {description: (len(pictures), start)})
 
 
@@ -150,9 +155,7 @@ def overlap_figure(m: Tensor, shift: tuple[int, int]) -> Figure:
     >>> len(overlap_figure(torch.eye(4), (1, 1)).axes)
     2
     """
-    m = check_phase(m).detach().cpu()
-    if m.ndim != 2:
-        raise ValueError(f"expected one image, shape (height, width), got {describe(m)}")
+    m, shift = check_one_image(m).detach().cpu(), check_shift(shift)
     copy = m.roll(shift, (0, 1))
     colours = torch.tensor([[to_rgb(c) for c in ("white", COLOURS[1])], [to_rgb(c) for c in (COLOURS[0], "black")]])
     figure, (left, right) = plt.subplots(1, 2, figsize=(6.2, 3), layout="constrained")
@@ -165,6 +168,23 @@ def overlap_figure(m: Tensor, shift: tuple[int, int]) -> Figure:
     for size, colour, width in ((13, "white", 4), (13, COLOURS[1], 2)):  # a rim, to be seen on any colour
         right.plot(across, down, "o", markersize=size, color=colour, markerfacecolor="none", markeredgewidth=width)
     return figure
+
+
+def check_one_image(m: Tensor) -> Tensor:
+    """Return m if it is one phase image, shape (height, width)."""
+    m = check_phase(m)
+    if m.ndim != 2:
+        raise ValueError(f"expected one image, shape (height, width), got {describe(m)}")
+    return m
+
+
+def check_shift(shift: tuple[int, int]) -> tuple[int, int]:
+    """Return shift if it is whole numbers, how far down and how far to the right."""
+    each = check_each(shift, check_count, minimum=None, name="shift")
+    if len(each) != 2:
+        raise ValueError(f"expected shift as two whole numbers, down and to the right, got {quote(shift)}")
+    down, right = each
+    return down, right
 
 
 def overlap_label(f: Tensor, shift: tuple[int, int]) -> str:
@@ -188,13 +208,18 @@ def shift_sliders(m: Tensor, down: Sequence[int], right: Sequence[int], *, dpi: 
     >>> shift_sliders(torch.eye(4), (0, 1), (-1, 0, 1))
     <slider over 6 pictures, first overlap: r = (0, 0) px: f(r) = 0.2500>
     """
-    if not len(down) or not len(right):
+    check_one_image(m)
+    check_count(dpi, name="dpi")
+    down, right = (
+        check_each(some, check_count, minimum=None, name=name) for some, name in ((down, "down"), (right, "right"))
+    )
+    if not down or not right:
         raise ValueError(f"expected at least one shift down and one to the right, got {len(down)} and {len(right)}")
     f = autocorrelation(m)
     shifts = [(y, x) for y in down for x in right]
     pictures = frames((overlap_figure(m, shift) for shift in shifts), dpi=dpi)
     labels = [overlap_label(f, shift) for shift in shifts]
-    starts = [list(some).index(0) if 0 in some else 0 for some in (down, right)]
+    starts = [some.index(0) if 0 in some else 0 for some in (down, right)]
     ranges = {"down": (len(down), starts[0]), "right": (len(right), starts[1])}
     return _sliders(pictures, labels, "overlap", ranges)
 
@@ -213,6 +238,9 @@ def chooser(boxes: Sequence[PictureFigure], names: Sequence[str], *, description
     >>> chooser([frame_slider([b""], [name], description="value") for name in "ab"], ["0", "1"], description="latent")
     <choice of 2, first latent 0: slider over 1 pictures, first value: a>
     """
+    check_text(description, name="description")
+    boxes = check_each(boxes, check_instance, kind=PictureFigure, name="boxes")
+    names = check_each(names, check_text, name="names")
     if not boxes or len(boxes) != len(names):
         raise ValueError(f"expected as many names as boxes, at least one; got {len(names)} and {len(boxes)}")
     if any("<form" in box.html for box in boxes):

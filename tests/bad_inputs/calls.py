@@ -365,7 +365,7 @@ CALLS: dict[str, Call] = {
     EVALUATION + "table": Call(lambda: {"rows": []}, skip={"rows": "come from report"}, good=False),
     # --- plotting and widgets -----------------------------------------------------------------------------------------
     PLOTTING + "draw_image": Call(
-        lambda: {"ax": plt.figure().gca(), "image": image(), "title": "a"}, right={"image": GREY}
+        lambda: {"ax": plt.figure().gca(), "image": image(), "title": "a"}
     ),
     PLOTTING + "draw_radial": Call(
         lambda: {
@@ -385,8 +385,10 @@ CALLS: dict[str, Call] = {
         lambda: {"images": image(3, 8, 8), "titles": ["a", "b", "c"], "columns": 2, "side": 1.0}
     ),
     PLOTTING + "show_logs": Call(
-        lambda: {"logs": {"a": {"images": [1.0, 2.0], "statistics": [1.0, 0.5]}}, "against": "images", "paper": 0.1},
-        good=False,
+        lambda: {
+            "logs": {"a": {"images": [1.0, 2.0], "validation_statistics_error": [1.0, 0.5]}}, "against": "images",
+            "paper": 0.1,
+        }
     ),
     PLOTTING + "show_pairs": Call(
         lambda: {"originals": image(2, 1, 8, 8), "reconstructions": image(2, 1, 8, 8), "side": 1.0}
@@ -404,14 +406,14 @@ CALLS: dict[str, Call] = {
         right={"f": OF_STATISTICS - {"one axis"}},
     ),
     PLOTTING + "show_sweep": Call(
-        lambda: {"sweeps": {"a": [{"value": 1.0, "error": 2.0}]}, "measures": {"error": "error"}, "log": True},
-        good=False,
+        lambda: {"sweeps": {"a": [{"choice": "1", "error": 2.0}]}, "measures": {"error": "error"}, "log": True}
     ),
     WIDGETS + "chooser": Call(
         lambda: {"boxes": [_slider(), _slider()], "names": ["a", "b"], "description": "which"}
     ),
     WIDGETS + "frame_slider": Call(
-        lambda: {"pictures": pictures(), "labels": ["a", "b"], "description": "step", "start": 0}
+        lambda: {"pictures": pictures(), "labels": ["a", "b"], "description": "step", "start": 0},
+        right={"labels": {"words"}},  # which is what stands above the pictures
     ),
     WIDGETS + "frames": Call(
         lambda: {"figures": [plt.figure(figsize=(1, 1))], "dpi": 60}, right={"figures": {"empty"}}
