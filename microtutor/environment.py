@@ -10,6 +10,8 @@ from importlib import metadata
 
 import torch
 
+from microtutor.checks import quote
+
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "accelerate", "safetensors", "matplotlib", "ipywidgets")
 
 
@@ -26,10 +28,7 @@ def find_device(device: str | torch.device = "auto") -> torch.device:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        found = torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        raise ValueError(f"expected a device such as 'auto', 'cpu', 'cuda' or 'mps', got {device!r}") from error
+    found = device_named(device)
     there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available, "cpu": lambda: True}
     if not there.get(found.type, lambda: False)():
         raise ValueError(
@@ -37,6 +36,18 @@ def find_device(device: str | torch.device = "auto") -> torch.device:
             "(in Colab: Runtime > Change runtime type > GPU)"
         )
     return found
+
+
+def device_named(name: str | torch.device) -> torch.device:
+    """The device of that name, be it there or not.
+
+    Raises:
+        ValueError: there is no such kind of device.
+    """
+    try:
+        return torch.device(name)
+    except (RuntimeError, TypeError):
+        raise ValueError(f"expected a device such as 'auto', 'cpu', 'cuda' or 'mps', got {quote(name)}") from None
 
 
 def choose_precision(device: str | torch.device = "auto") -> tuple[str, str]:

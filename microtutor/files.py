@@ -17,6 +17,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 DAY = 24 * 3600.0  # seconds
 _MACHINE = sha256(platform.node().encode()).hexdigest()[:8]
 _UNDER_WAY: set[str] = set()  # names of the parts that this process is writing
@@ -53,7 +55,8 @@ def replacing(path: str | os.PathLike, *, overwrite: bool = True) -> Iterator[Pa
             _rename(temporary, path)
     except OSError as error:
         reason = error.strerror or str(error).replace(str(temporary), str(path)).replace(temporary.name, path.name)
-        raise OSError(f"cannot write {path}: {reason}; {advice}") from error
+        kind = PermissionError if isinstance(error, PermissionError) else OSError
+        raise kind(f"cannot write {path}: {reason}; {advice}") from error
     finally:
         with suppress(OSError):  # a disk that can no longer be written to has said so already
             temporary.unlink(missing_ok=True)
@@ -89,6 +92,28 @@ def write_csv(path: str | os.PathLike, rows: Sequence[Mapping[str, Any]]) -> Non
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
+
+
+@contextmanager
+def only_writer(folder: str | os.PathLike) -> Iterator[None]:
+    """Be the only one who writes into a folder, which is made, until the block ends or the process does.
+
+    The system keeps the lock, on the file `.lock` in the folder, so a process that is killed leaves none.
+
+    Raises:
+        FileExistsError: another process, or another thread of this one, is writing into it.
+        OSError: the folder cannot be written to.
+    """
+    lock = Path(folder, ".lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        held = FileLock(lock).acquire(blocking=False)
+    except Timeout:
+        raise FileExistsError(
+            f"another run is writing into {folder} now; wait for its end, or choose another folder"
+        ) from None
+    with held:
+        yield
 
 
 # --- before any work --------------------------------------------------------------------------------------------------

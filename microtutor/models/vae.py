@@ -58,6 +58,43 @@ class VAEOutput:
     log_variance: Tensor
 
 
+def check_network(
+    *,
+    latent_dim: int,
+    encoder: str,
+    decoder: str,
+    size: int,
+    channels: int,
+    gauge: str,
+    pretrained: bool,
+    frozen: bool,
+    noise_dim: int,
+) -> None:
+    """Raise TypeError or ValueError unless these choices make a `VAE`, whose documentation tells what they are."""
+    for name, value, minimum in (
+        ("noise_dim", noise_dim, 0),
+        ("latent_dim", latent_dim, 1),
+        ("size", size, 1),
+        ("channels", channels, 1),
+    ):
+        if check_count(value, name=name, minimum=minimum) > MOST:
+            raise ValueError(f"expected {name} of at most {MOST}, got {value}")
+    check_choice(encoder, ENCODERS, name="encoder")
+    check_choice(decoder, DECODERS, name="decoder")
+    check_choice(gauge, GAUGES, name="gauge")
+    check_bool(pretrained, name="pretrained")
+    check_bool(frozen, name="frozen")
+    if encoder == "compact" and (pretrained or frozen):
+        asked = "pretrained" if pretrained else "frozen"
+        raise ValueError(f"expected {asked}=True with a ResNet encoder only, got encoder='compact'")
+    step = patch_side(size) * 2**STAGES
+    if "compact" in (encoder, decoder) and size % step:
+        nearest = max(1, round(size / step)) * step
+        raise ValueError(f"expected size as a multiple of {step} pixels, got {size}; crop or resize to {nearest}")
+    if channels % min(8, channels):
+        raise ValueError(f"expected channels below 8 or a multiple of 8, got {channels}")
+
+
 class VAE(nn.Module, PyTorchModelHubMixin):
     """A variational autoencoder of square phase images.
 
@@ -97,27 +134,6 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         noise_dim: int = 0,
     ):
         super().__init__()
-        check_count(noise_dim, name="noise_dim", minimum=0)
-        for name, value in (("latent_dim", latent_dim), ("size", size), ("channels", channels)):
-            if check_count(value, name=name) > MOST:
-                raise ValueError(f"expected {name} of at most {MOST}, got {value}")
-        for name, value, known in (
-            ("encoder", encoder, ENCODERS),
-            ("decoder", decoder, DECODERS),
-            ("gauge", gauge, GAUGES),
-        ):
-            check_choice(value, known, name=name)
-        for name, value in (("pretrained", pretrained), ("frozen", frozen)):
-            check_bool(value, name=name)
-        if encoder == "compact" and (pretrained or frozen):
-            asked = "pretrained" if pretrained else "frozen"
-            raise ValueError(f"expected {asked}=True with a ResNet encoder only, got encoder='compact'")
-        step = patch_side(size) * 2**STAGES
-        if "compact" in (encoder, decoder) and size % step:
-            nearest = max(1, round(size / step)) * step
-            raise ValueError(f"expected size as a multiple of {step} pixels, got {size}; crop or resize to {nearest}")
-        if channels % min(8, channels):
-            raise ValueError(f"expected channels below 8 or a multiple of 8, got {channels}")
         self.config = {
             "latent_dim": latent_dim,
             "encoder": encoder,
@@ -128,6 +144,7 @@ class VAE(nn.Module, PyTorchModelHubMixin):
             "frozen": frozen,
             "noise_dim": noise_dim,
         }
+        check_network(**self.config, pretrained=pretrained)
         self.latent_dim, self.noise_dim, self.size, self.gauge = latent_dim, noise_dim, size, gauge
         if encoder == "compact":
             self.encoder: nn.Module = CompactEncoder(size, channels)

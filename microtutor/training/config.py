@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from numbers import Real
 from typing import Any, Protocol
 
-from microtutor.checks import check_count, describe
+from microtutor.checks import check_bool, check_choice, check_count, check_number, check_text, quote
+from microtutor.environment import device_named
 from microtutor.losses import StatisticsLoss, WeightedLoss
 from microtutor.microstructures import LineImages
-from microtutor.models import DECODERS, ENCODERS, VAE
-from microtutor.models.vae import GAUGES
+from microtutor.models import VAE
+from microtutor.models.vae import check_network
 
 MATERIALS = ("lines", "berea", "ketton", "own")
+CHOICES = {  # of words; those of the network are with it
+    "material": MATERIALS,
+    "loss": ("statistics", "data"),
+    "optimizer": ("adamw", "adam"),
+    "schedule": ("one-cycle", "halve"),
+    "precision": ("auto", "no", "bf16", "fp16"),
+}
 
 
 class ImageSource(Protocol):
@@ -113,40 +120,26 @@ class TrainingConfig:
     checkpoint_every: int = 400
 
     def __post_init__(self) -> None:
-        choices = {
-            "material": MATERIALS,
-            "gauge": GAUGES,
-            "encoder": ENCODERS,
-            "decoder": DECODERS,
-            "loss": ("statistics", "data"),
-            "optimizer": ("adamw", "adam"),
-            "schedule": ("one-cycle", "halve"),
-            "precision": ("auto", "no", "bf16", "fp16"),
-        }
-        for name, known in choices.items():
-            if getattr(self, name) not in known:
-                raise ValueError(f"expected {name} to be one of {', '.join(known)}, got {getattr(self, name)!r}")
+        for name, choices in CHOICES.items():
+            check_choice(getattr(self, name), choices, name=name)
         for name in ("steps", "batch_size", "validate_every", "validation_images", "checkpoint_every"):
             check_count(getattr(self, name), name=name)
-        if not (self.start is None or isinstance(self.start, str)):
-            raise TypeError(f"expected start as the name of weights, or their folder as text, got {self.start!r}")
-        for name in ("seed", "noise_dim"):
-            check_count(getattr(self, name), name=name, minimum=0)
+        check_count(self.seed, name="seed", minimum=0, below=2**32)
         self.lines()  # checks count and size
+        check_network(**self.network())
+        if not (self.start is None or isinstance(self.start, str)):
+            raise TypeError(f"expected start as the name of weights, or their folder as text, got {quote(self.start)}")
         if self.images is not None and check_count(self.images, name="images") < self.batch_size:
             raise ValueError(f"expected at least batch_size={self.batch_size} images, got {self.images}")
-        shares = ("warm_up", "final_data_share", "likeness")
-        for name in ("alpha", "amplitude", "beta", "data", "greyness", "diversity", "clip", "learning_rate", *shares):
-            if not isinstance(getattr(self, name), Real):
-                raise TypeError(f"expected {name} as a number, got {describe(getattr(self, name))}")
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"expected {name} of at least 0, got {getattr(self, name)}")
+        for name in ("alpha", "amplitude", "beta", "data", "greyness", "diversity", "clip"):
+            check_number(getattr(self, name), name=name, minimum=0)
+        for name in ("warm_up", "final_data_share", "likeness"):
+            check_number(getattr(self, name), name=name, minimum=0, maximum=1)
+        check_number(self.learning_rate, name="learning_rate", above=0)
         StatisticsLoss(soft_indicator=self.soft_indicator)  # checks it
-        if not self.learning_rate > 0:
-            raise ValueError(f"expected a learning_rate above 0, got {self.learning_rate}")
-        for name in shares:
-            if getattr(self, name) > 1:
-                raise ValueError(f"expected {name} as a share in [0, 1], got {getattr(self, name)}")
+        check_bool(self.normalise, name="normalise")
+        if check_text(self.device, name="device") != "auto":
+            device_named(self.device)
         object.__setattr__(self, "count", tuple(self.count))
 
     def replace(self, **changes: Any) -> TrainingConfig:
@@ -180,6 +173,11 @@ class TrainingConfig:
 
         return RockCrops(self.material, size=self.size)
 
+    def network(self) -> dict[str, Any]:
+        """The choices that a `VAE` takes."""
+        names = ("latent_dim", "encoder", "decoder", "size", "channels", "gauge", "pretrained", "frozen", "noise_dim")
+        return {name: getattr(self, name) for name in names}
+
     def model(self) -> VAE:
         """The network, fresh or with the weights of `start`.
 
@@ -187,8 +185,7 @@ class TrainingConfig:
             FileNotFoundError: there are no such weights.
             ValueError: they are of another network.
         """
-        names = ("latent_dim", "encoder", "decoder", "size", "channels", "gauge", "pretrained", "frozen", "noise_dim")
-        wanted = {name: getattr(self, name) for name in names}
+        wanted = self.network()
         if self.start is None:
             return VAE(**wanted)
         vae = VAE.from_pretrained(self.start)

@@ -1,4 +1,4 @@
-"""Ctrl-C during training: put off to the end of a step."""
+"""Ctrl-C or SIGTERM during training: put off to the end of a step."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+USUAL = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+
 
 @contextmanager
 def interrupt_later() -> Iterator[Callable[[], bool]]:
-    """Put off the first Ctrl-C, so that no step is saved half done; gives a function that says whether it came."""
+    """Put off the first Ctrl-C or SIGTERM, so that no step is saved half done; gives a function that says if it came.
+
+    The second raises KeyboardInterrupt at once. Signals that the caller handles, or ignores, stay as they are.
+    """
     came: list[int] = []
 
     def remember(number: int, frame: Any) -> None:
@@ -19,12 +24,13 @@ def interrupt_later() -> Iterator[Callable[[], bool]]:
             signal.default_int_handler(number, frame)
         came.append(number)
 
-    in_main_thread = threading.current_thread() is threading.main_thread()  # no other may set a handler, or needs one
-    if not in_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield lambda: False
-        return
-    signal.signal(signal.SIGINT, remember)
+    ours = {number: usual for number, usual in USUAL.items() if signal.getsignal(number) == usual}
+    if threading.current_thread() is not threading.main_thread():  # no other may set a handler, or needs one
+        ours = {}
+    for number in ours:
+        signal.signal(number, remember)
     try:
         yield lambda: bool(came)
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, usual in ours.items():
+            signal.signal(number, usual)

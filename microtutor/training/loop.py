@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import io
 import itertools
 import math
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,19 +18,21 @@ from accelerate.state import AcceleratorState
 from torch import Tensor
 from tqdm import tqdm
 
+from microtutor.checks import check_bool, check_instance, check_path
 from microtutor.environment import find_device, find_precision
-from microtutor.files import replacing, write_csv, write_json
+from microtutor.files import check_writable, only_writer, write_csv, write_json
 from microtutor.losses import StatisticsLoss, twin_likeness
 from microtutor.microstructures.samples import checked_images
 from microtutor.models import VAE
 from microtutor.statistics import canonical_form
 from microtutor.streams import named_generator
+from microtutor.training.checkpoint import CHECKPOINT, check_same_run, read_checkpoint, restore, write_checkpoint
 from microtutor.training.config import ImageSource, TrainingConfig
 from microtutor.training.finite import FirstNotFinite, all_finite
 from microtutor.training.interruption import interrupt_later
 from microtutor.training.optimisation import optimizer_of, schedule_of
 
-CHECKPOINT, LOG, CONFIG = "checkpoint.pt", "log.csv", "training.json"
+LOG, CONFIG = "log.csv", "training.json"
 ASKED_AT_ONCE = ("cpu",)  # devices that need not be waited for to learn whether a number is finite
 COLUMNS = ("step", "images", "seconds", "loss", "statistics_error", "kl", "data_share", "validation_statistics_error")
 TWINS = 2  # images decoded from each latent vector, if the decoder takes noise: the fewest that can be compared
@@ -46,10 +48,11 @@ def train(
 ) -> VAE:
     """Train a VAE on line images, or on images of another material, and return it in evaluation mode.
 
-    Writes into output_dir: training.json (the configuration, with the precision that "auto" took here), log.csv (one
-    row per validation), checkpoint.pt (to resume from), and at the end model.safetensors with config.json (for
-    `VAE.from_pretrained`). Ctrl-C ends the step, saves a checkpoint and stops; a second Ctrl-C stops at once. On
-    several processes (torchrun) batch_size is per process.
+    Writes into output_dir: training.json (the configuration, with the precision that "auto" took here and the number
+    of processes), log.csv (one row per validation), checkpoint.pt (to resume from), and at the end model.safetensors
+    with config.json (for `VAE.from_pretrained`). Ctrl-C, or SIGTERM as a cluster sends it, ends the step, saves a
+    checkpoint and stops with KeyboardInterrupt; a second one stops at once. On several processes (torchrun) batch_size
+    is per process.
 
     Args:
         config: the run; `PRESETS` holds named ones.
@@ -62,29 +65,56 @@ def train(
         source: what draws the images, for material="own"; by default `config.source()`.
 
     Raises:
-        FileExistsError: output_dir holds another run and resume is False.
-        ValueError: resume with a configuration other than the checkpoint's; unknown or absent device; a source beside
-            a named material, or none for "own".
+        FileExistsError: output_dir holds another run and resume is False, or another process is training into it.
+        ValueError: resume with a configuration or a number of processes other than the checkpoint's, or from a damaged
+            checkpoint; unknown or absent device; a source beside a named material, or none for "own".
         FloatingPointError: the loss became NaN or infinite; the last checkpoint is kept. The message names the step;
             on a GPU it comes at the next validation or checkpoint, as to ask at every step would slow it down.
         OSError: output_dir cannot be written to.
     """
-    run = _Run(config, Path(output_dir), resume=resume, source=source)
-    try:
+    check_instance(config, TrainingConfig, name="config")
+    check_path(output_dir, name="output_dir")
+    check_bool(resume, name="resume")
+    check_bool(progress, name="progress")
+    with ExitStack() as held, torch.inference_mode(False), torch.enable_grad(), _float32():
+        run = _Run(config, Path(output_dir), resume=resume, source=source, held=held)
         with interrupt_later() as interrupted:
             run.loop(progress, interrupted)
         return run.finish()
+
+
+@contextmanager
+def _float32() -> Iterator[None]:
+    """New tensors in float32, whatever the caller has chosen for their own."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
     finally:
-        if run.tensorboard is not None:
-            run.tensorboard.close()
+        torch.set_default_dtype(before)
 
 
 def read_log(output_dir: str | os.PathLike) -> dict[str, list[float]]:
-    """The columns of a run's log.csv, with "likeness" if its decoder takes noise; empty cells are NaN."""
-    with open(Path(output_dir) / LOG, newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        rows = list(reader)
-    return {name: [float(row[name] or "nan") for row in rows] for name in reader.fieldnames or COLUMNS}
+    """The columns of a run's log.csv, with "likeness" if its decoder takes noise; empty cells are NaN.
+
+    Raises:
+        FileNotFoundError: the run has not written one.
+        ValueError: it is empty, cut, or of something else.
+    """
+    path = check_path(output_dir, name="output_dir") / LOG
+    if not path.is_file():
+        raise FileNotFoundError(f"expected a run's folder with {LOG}, got {output_dir}; has the run begun?")
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            header, *rows = list(csv.reader(file))
+        columns = [[float(row[place] or "nan") for row in rows] for place in range(len(header))]
+    except (ValueError, IndexError):
+        header = []
+    if not set(COLUMNS) <= set(header) or any(len(row) != len(header) for row in rows):
+        raise ValueError(
+            f"expected numbers under {', '.join(COLUMNS)} in {path}, got a damaged file; resume the run to have it anew"
+        )
+    return dict(zip(header, columns))
 
 
 class _Run:
@@ -94,8 +124,16 @@ class _Run:
     checkpoint needs no random state.
     """
 
-    def __init__(self, config: TrainingConfig, folder: Path, *, resume: bool, source: ImageSource | None = None):
-        self.config, self.folder = config, folder
+    def __init__(
+        self,
+        config: TrainingConfig,
+        folder: Path,
+        *,
+        resume: bool,
+        source: ImageSource | None = None,
+        held: ExitStack | None = None,
+    ):
+        self.config, self.folder, self.held = config, folder, held or ExitStack()
         if source is not None and config.material != "own":
             raise ValueError(f"expected material='own' beside a source of images, got {config.material!r}")
         self.source = config.source() if source is None else source
@@ -111,7 +149,8 @@ class _Run:
         self.accelerator = Accelerator(mixed_precision=self.precision, cpu=device.type == "cpu")
         self.device = self.accelerator.device
         self.not_finite = FirstNotFinite(self.device)
-        resuming = self._check_folder(resume)
+        self.processes = self.accelerator.num_processes
+        state = self._open_folder(resume)
 
         with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it is
             torch.default_generator.manual_seed(config.seed)  # not torch.manual_seed: it would seed CUDA too
@@ -122,15 +161,19 @@ class _Run:
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.schedule = schedule
         self.step, self.seconds, self.log = 0, 0.0, []
+        if state:
+            self.go_on_from(state)
         self.images = self._fixed_images()
         self.statistics_scale = self._statistics_scale()
         self.validation, self.validation_spectrum = self._validation_set()
-        changed = resuming and self.load_checkpoint() != self.precision and self.step < config.steps
-        if changed:
-            self.say(f"goes on from step {self.step} with precision {self.precision!r}, another one than before")
-        if (changed or not resuming) and self.accelerator.is_main_process:
-            write_json(folder / CONFIG, config.as_dict() | {"precision": self.precision})
-        self.tensorboard = _tensorboard(folder) if self.accelerator.is_main_process else None
+        self.tensorboard = None
+        if self.accelerator.is_main_process:
+            if not state or self.step < config.steps:  # a finished run stays as it is
+                here = {"precision": self.precision, "processes": self.processes}
+                write_json(folder / CONFIG, config.as_dict() | here)
+            self.tensorboard = _tensorboard(folder)
+            if self.tensorboard is not None:
+                self.held.callback(self.tensorboard.close)
 
     # --- the loop ----------------------------------------------------------------------------------------------------
     def loop(self, progress: bool, interrupted: Callable[[], bool]) -> None:
@@ -161,8 +204,7 @@ class _Run:
                 bar.update()
                 if interrupted():
                     self.save_checkpoint()
-                    self.say(f"stopped at step {self.step} of {config.steps}; go on with resume=True")
-                    raise KeyboardInterrupt
+                    raise KeyboardInterrupt(f"stopped at step {self.step} of {config.steps}; go on with resume=True")
 
     def train_step(self, images: Tensor) -> dict[str, Tensor]:
         self.model.train()
@@ -190,7 +232,7 @@ class _Run:
 
     def batches(self, start: int) -> Iterator[Tensor]:
         """Training images for step start, start + 1, ..., in canonical form if the run fixes the gauge."""
-        config, index, of = self.config, self.accelerator.process_index, self.accelerator.num_processes
+        config, index, of = self.config, self.accelerator.process_index, self.processes
         step = start
         while True:
             if self.images is None:
@@ -225,7 +267,7 @@ class _Run:
 
     def record(self, terms: dict[str, Tensor]) -> dict[str, float]:
         made, target = terms["output"], terms["target"]
-        images = self.step * self.config.batch_size * self.accelerator.num_processes
+        images = self.step * self.config.batch_size * self.processes
         values = (
             self.step,
             images,
@@ -241,11 +283,17 @@ class _Run:
             row["likeness"] = twin_likeness(*made.float().chunk(TWINS)).mean().item()
         self.log.append(row)
         if self.accelerator.is_main_process:
-            write_csv(self.folder / LOG, self.log)
+            self.write_log()
             if self.tensorboard is not None:
                 for name in list(row)[1:]:
                     self.tensorboard.add_scalar(name, row[name], self.step)
         return row
+
+    def write_log(self) -> None:
+        try:
+            write_csv(self.folder / LOG, self.log)
+        except PermissionError:  # of Windows; a checkpoint holds the rows too
+            self.say(f"{self.folder / LOG} cannot be written now; if it is open in another program, close it there")
 
     def _summary(self, row: dict[str, float]) -> str:
         speed = row["images"] / max(row["seconds"], 1e-9)
@@ -288,6 +336,7 @@ class _Run:
         state = {
             "config": self.config.as_dict(),
             "precision": self.precision,
+            "processes": self.processes,
             "step": self.step,
             "seconds": self.seconds,
             "log": self.log,
@@ -297,37 +346,19 @@ class _Run:
         }
         if self.accelerator.scaler is not None:
             state["scaler"] = self.accelerator.scaler.state_dict()
-        content = io.BytesIO()  # in memory first: on a full disk torch.save says nothing of the disk
-        torch.save(state, content)
-        with replacing(self.folder / CHECKPOINT) as temporary:
-            temporary.write_bytes(content.getbuffer())
+        write_checkpoint(self.folder, state)
 
-    def load_checkpoint(self) -> str:
-        """Go on from the checkpoint; the precision of the steps before it."""
-        path = self.folder / CHECKPOINT
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            theirs = state["config"]
-        except Exception as error:
-            raise ValueError(
-                f"{path} is no readable checkpoint ({type(error).__name__}); delete it to start anew"
-            ) from error
-        mine = self.config.as_dict()
-        theirs = TrainingConfig().as_dict() | theirs  # a choice that an older version did not have is the default
-        free = {"device", "precision"} if "auto" in (mine["precision"], theirs["precision"]) else {"device"}
-        changed = [f"{k}={mine[k]!r} (was {theirs[k]!r})" for k in mine if k not in free and mine[k] != theirs[k]]
-        if changed:
-            raise ValueError(
-                f"cannot resume {self.folder} with a changed configuration: {', '.join(changed)}; "
-                "use the old values, or another output folder"
-            )
-        self.accelerator.unwrap_model(self.model).load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
+    def go_on_from(self, state: dict[str, Any]) -> None:
+        """Take the place where a checkpoint was written."""
+        model = self.accelerator.unwrap_model(self.model)
+        parts = {"model": model, "optimizer": self.optimizer, "schedule": self.schedule}
         if self.accelerator.scaler is not None and "scaler" in state:
-            self.accelerator.scaler.load_state_dict(state["scaler"])
+            parts["scaler"] = self.accelerator.scaler
+        restore(parts, state, self.folder)
         self.step, self.seconds, self.log = state["step"], state["seconds"], state["log"]
-        return state.get("precision", theirs["precision"])  # an older version had no "auto", and did not say it twice
+        before = state.get("precision", state["config"].get("precision"))  # an older version did not say it twice
+        if before != self.precision and self.step < self.config.steps:
+            self.say(f"goes on from step {self.step} with precision {self.precision!r}, another one than before")
 
     def finish(self) -> VAE:
         self.accelerator.wait_for_everyone()
@@ -336,18 +367,23 @@ class _Run:
             model.save_pretrained(self.folder)
         return model
 
-    def _check_folder(self, resume: bool) -> bool:
-        """Whether there is a checkpoint to resume from; complains before any work is done, not after."""
-        exists = (self.folder / CHECKPOINT).exists()
-        if exists and not resume:
+    def _open_folder(self, resume: bool) -> dict[str, Any] | None:
+        """The checkpoint to go on from, if there is one; complains before any work is done, not after."""
+        path, state = self.folder / CHECKPOINT, None
+        before = _written(path)
+        if before and not resume:
             raise FileExistsError(
                 f"{self.folder} already holds a run; pass resume=True to go on, or choose another folder"
             )
+        if before:
+            state = read_checkpoint(self.folder)
+            check_same_run(state, self.config, self.processes, self.folder)
         if self.accelerator.is_main_process:
-            with replacing(self.folder / ".writable") as temporary:
-                temporary.write_text("", encoding="utf-8")
-            (self.folder / ".writable").unlink()
-        return exists
+            check_writable(path)
+            self.held.enter_context(only_writer(self.folder))
+            if _written(path) != before:
+                raise FileExistsError(f"another run has just written into {self.folder}; start again to go on from it")
+        return state
 
     # --- data --------------------------------------------------------------------------------------------------------
     def _in_gauge(self, images: Tensor) -> Tensor:
@@ -365,7 +401,7 @@ class _Run:
             yield self._sample(min(500, n - 500 * index), split, index)
 
     def _fixed_images(self) -> Tensor | None:
-        n, batch = self.config.images, self.config.batch_size * self.accelerator.num_processes
+        n, batch = self.config.images, self.config.batch_size * self.processes
         if n is not None and n < batch:
             raise ValueError(f"expected at least {batch} images, a batch for each process, got {n}")
         return None if n is None else torch.cat([_small(images) for images in self._draw(n, "train")])
@@ -379,6 +415,11 @@ class _Run:
         images = torch.cat([self._in_gauge(part) for part in self._draw(self.config.validation_images, "validation")])
         images = images.to(self.device)
         return images, torch.cat([StatisticsLoss().spectrum(part) for part in images.split(64)])
+
+
+def _written(path: Path) -> int | None:
+    """When a file was last written, in nanoseconds; None if it is not there."""
+    return path.stat().st_mtime_ns if path.exists() else None
 
 
 def _small(images: Tensor) -> Tensor:

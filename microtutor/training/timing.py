@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 
-from microtutor.checks import check_count
+from microtutor.checks import check_count, check_instance
 from microtutor.training.config import TrainingConfig
 from microtutor.training.loop import read_log, train
 
@@ -26,6 +26,7 @@ def estimate_minutes(config: TrainingConfig, *, steps: int = 50) -> float:
     >>> 0 <= estimate_minutes(tiny, steps=2) < 60
     True
     """
+    check_instance(config, TrainingConfig, name="config")
     check_count(steps, name="steps")
     trial = config.replace(
         material="lines",

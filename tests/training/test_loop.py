@@ -95,7 +95,7 @@ def infinite(mean, log_variance):
 def test_a_run_writes_what_it_promises(tmp_path):
     vae = run(tmp_path / "new" / "run")
     names = {path.name for path in (tmp_path / "new" / "run").iterdir()}
-    assert names - {"tensorboard"} == {CHECKPOINT, LOG, "config.json", "model.safetensors", "training.json"}
+    assert names - {"tensorboard", ".lock"} == {CHECKPOINT, LOG, "config.json", "model.safetensors", "training.json"}
     assert not vae.training
     assert vae.config["gauge"] == "canonical"
     assert torch.equal(weights(VAE.from_pretrained(tmp_path / "new" / "run")), weights(vae))
@@ -261,7 +261,7 @@ def test_processes_share_the_images_of_a_step(tmp_path, monkeypatch, images):
     steps = []
     for index in (0, 1):
         monkeypatch.setattr(loop.Accelerator, "process_index", index)
-        batches = loop._Run(TINY.replace(images=images), tmp_path, resume=False).batches(0)
+        batches = loop._Run(TINY.replace(images=images), tmp_path / str(index), resume=False).batches(0)
         steps.append([{image.numpy().tobytes() for image in next(batches)} for _ in range(2)])
     (a0, a1), (b0, b1) = steps
     assert all(len(part) == 4 for part in (a0, a1, b0, b1))
@@ -529,26 +529,71 @@ def test_precisions_on_resuming(tmp_path, monkeypatch):
     assert json.loads((tmp_path / "training.json").read_text(encoding="utf-8"))["precision"] == "bf16"
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("step", [1, 3, 5, 7])
-def test_ctrl_c_ends_the_step_and_saves(tmp_path, monkeypatch, step, capsys):
+def test_ctrl_c_and_sigterm_end_the_step_and_save(tmp_path, monkeypatch, step, number):
     wanted = run(tmp_path / "whole")
-    after_steps(monkeypatch, step, lambda run: signal.raise_signal(signal.SIGINT))
-    with pytest.raises(KeyboardInterrupt):
+    after_steps(monkeypatch, step, lambda run: signal.raise_signal(number))
+    with pytest.raises(KeyboardInterrupt, match=f"stopped at step {step} of 7; go on with resume=True"):
         run(tmp_path / "parts")
-    assert f"stopped at step {step} of 7; go on with resume=True" in capsys.readouterr().out
     assert checkpoint(tmp_path / "parts")["step"] == step
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     assert torch.equal(weights(run(tmp_path / "parts", resume=True)), weights(wanted))
     assert without_times(read_log(tmp_path / "parts")) == without_times(read_log(tmp_path / "whole"))
 
 
-def test_a_program_that_handles_ctrl_c_itself_goes_on_doing_so(tmp_path, monkeypatch):
-    pressed = []
-    signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
-    after_steps(monkeypatch, 3, lambda run: signal.raise_signal(signal.SIGINT))
-    run(tmp_path)
-    assert pressed == [signal.SIGINT]
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_program_that_handles_a_signal_itself_goes_on_doing_so(tmp_path, monkeypatch, number):
+    came = []
+    before = signal.signal(number, lambda number, frame: came.append(number))
+    after_steps(monkeypatch, 3, lambda run: signal.raise_signal(number))
+    try:
+        run(tmp_path)
+    finally:
+        signal.signal(number, before)
+    assert came == [number]
     assert checkpoint(tmp_path)["step"] == 7
+
+
+def test_a_log_that_another_program_holds_open_waits(tmp_path, monkeypatch, capsys):
+    """As a spreadsheet does on Windows."""
+    plain, tried = loop.write_csv, []
+
+    def write(path, rows):
+        tried.append(len(rows))
+        if len(tried) == 1:
+            raise PermissionError("it is open")
+        plain(path, rows)
+
+    monkeypatch.setattr(loop, "write_csv", write)
+    run(tmp_path)
+    assert tried == [1, 2, 3]
+    assert f"{tmp_path / LOG} cannot be written now; if it is open in another program" in capsys.readouterr().out
+    assert read_log(tmp_path)["step"] == [3, 6, 7]
+
+
+# --- two writers ------------------------------------------------------------------------------------------------------
+def test_two_runs_cannot_share_a_folder(tmp_path, monkeypatch):
+    def second(first):
+        for folder in (tmp_path, tmp_path / "."):
+            with pytest.raises(
+                FileExistsError, match=r"another run is writing into .* now; wait for its end, or choose"
+            ):
+                run(folder, resume=True)
+
+    after_steps(monkeypatch, 1, second)
+    run(tmp_path)
+    assert read_log(tmp_path)["step"] == [3, 6, 7]
+    run(tmp_path, resume=True)  # now it may
+
+
+def test_a_run_that_fails_lets_its_folder_go(tmp_path, monkeypatch):
+    after_steps(monkeypatch, 3, lambda run: (_ for _ in ()).throw(MemoryError))
+    with pytest.raises(MemoryError) as kept:  # with its traceback, and so with the run
+        run(tmp_path)
+    assert run(tmp_path, resume=True)
+    assert kept.type is MemoryError
 
 
 def test_a_second_ctrl_c_stops_at_once(tmp_path, monkeypatch):
@@ -775,27 +820,109 @@ def test_resume_with_a_changed_configuration(tmp_path):
     assert (tmp_path / "training.json").read_text(encoding="utf-8") == before
 
 
+def test_resume_with_another_number_of_processes(tmp_path, monkeypatch):
+    run(tmp_path)
+    assert json.loads((tmp_path / "training.json").read_text(encoding="utf-8"))["processes"] == 1
+    monkeypatch.setattr(loop.Accelerator, "num_processes", 2)
+    with pytest.raises(ValueError, match=r"another number of processes, 2 \(was 1\), as .*; start 1, or use another"):
+        run(tmp_path, resume=True)
+
+
+def no_readable_checkpoint(folder, why=".*"):
+    path = re.escape(str(folder / CHECKPOINT))
+    return pytest.raises(ValueError, match=rf"^{path} is no readable checkpoint \({why}\); delete it to start anew$")
+
+
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", None])
 def test_resume_from_a_damaged_checkpoint(tmp_path, content):
     run(tmp_path)
     path = tmp_path / CHECKPOINT
     path.write_bytes(path.read_bytes()[:-500] if content is None else content)
-    with pytest.raises(
-        ValueError, match=rf"{re.escape(str(path))} is no readable checkpoint \(.*\); delete it to start anew"
-    ):
+    with no_readable_checkpoint(tmp_path, "it cannot be read"):
+        run(tmp_path, resume=True)
+
+
+def test_flipped_bytes_of_a_checkpoint_are_noticed_or_change_nothing(tmp_path):
+    wanted = run(tmp_path)
+    whole, chance, noticed = (tmp_path / CHECKPOINT).read_bytes(), random.Random(0), 0
+    for _ in range(20):
+        damaged = bytearray(whole)
+        for place in chance.sample(range(len(whole)), 8):
+            damaged[place] ^= chance.randrange(1, 256)
+        (tmp_path / CHECKPOINT).write_bytes(damaged)
+        try:
+            found = run(tmp_path, resume=True)
+        except ValueError as error:
+            assert re.search(r"is no readable checkpoint \(.*\); delete", str(error))  # noqa: PT017
+            noticed += 1
+        else:
+            assert torch.equal(weights(found), weights(wanted))
+    assert noticed > 10
+
+
+@pytest.mark.parametrize("name", ["config", "step", "seconds", "log", "model", "optimizer", "schedule"])
+def test_a_checkpoint_that_lacks_something(tmp_path, name):
+    run(tmp_path)
+    state = checkpoint(tmp_path)
+    torch.save({key: value for key, value in state.items() if key != name}, tmp_path / CHECKPOINT)
+    with no_readable_checkpoint(tmp_path, f"it holds no {name}"):
+        run(tmp_path, resume=True)
+    if name in ("model", "optimizer"):
+        torch.save(state | {name: {"strange": torch.ones(3)}}, tmp_path / CHECKPOINT)
+        with no_readable_checkpoint(tmp_path, f"its {name} does not fit this run"):
+            run(tmp_path, resume=True)
+
+
+def test_a_checkpoint_that_is_not_finite(tmp_path):
+    run(tmp_path)
+    state = checkpoint(tmp_path)
+    next(iter(state["model"].values()))[0] = torch.nan
+    torch.save(state, tmp_path / CHECKPOINT)
+    with no_readable_checkpoint(tmp_path, "its weights are not finite"):
         run(tmp_path, resume=True)
 
 
 def test_resume_from_something_else(tmp_path):
-    torch.save({"weights": torch.zeros(3)}, tmp_path / CHECKPOINT)
-    with pytest.raises(ValueError, match=r"is no readable checkpoint \(.*\); delete it to start anew"):
-        run(tmp_path, resume=True)
+    for content in ({"weights": torch.zeros(3)}, [1], torch.zeros(3)):
+        torch.save(content, tmp_path / CHECKPOINT)
+        with no_readable_checkpoint(tmp_path):
+            run(tmp_path, resume=True)
+
+
+def test_a_damaged_checkpoint_is_refused_before_images_are_drawn(tmp_path, monkeypatch):
+    (tmp_path / CHECKPOINT).write_bytes(b"cut")
+    monkeypatch.setattr(loop._Run, "_draw", lambda self, n, split: pytest.fail("work has begun"))
+    with no_readable_checkpoint(tmp_path):
+        run(tmp_path, resume=True, images=20, normalise=True)
+
+
+# --- the log ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("content", ["", "a,b\n1,2\n", "cut in a row", "cut in a number", "words"])
+def test_a_damaged_log(tmp_path, content):
+    run(tmp_path)
+    text = (tmp_path / LOG).read_text(encoding="utf-8")
+    if content == "cut in a row":
+        content = text[: text.rindex(",")]
+    elif content == "cut in a number":
+        content = text[: text.index("\n", text.index("\n") + 1)].rsplit(",", 2)[0] + ",1.2e"
+    elif content == "words":
+        content = text.replace("3", "x")
+    (tmp_path / LOG).write_text(content, encoding="utf-8")
+    with pytest.raises(
+        ValueError, match=r"^expected numbers under step, images, .* in .*log.csv, got a damaged file; "
+    ):
+        read_log(tmp_path)
+
+
+def test_a_log_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"expected a run's folder with log.csv, got .*; has the run begun\?"):
+        read_log(tmp_path)
 
 
 @pytest.mark.parametrize("inside", ["", "deeper"])
 def test_a_file_in_place_of_the_folder(tmp_path, inside):
     (tmp_path / "taken").write_text("", encoding="utf-8")
-    with pytest.raises(OSError, match=r"cannot write .*taken.*; choose a folder with room that you may write to"):
+    with pytest.raises(OSError, match=r"cannot write .*taken.*; choose a folder that you may write to"):
         run(tmp_path / "taken" / inside)
 
 

@@ -52,7 +52,7 @@ def test_sources_of_a_configuration():
     assert TrainingConfig(material="ketton", size=64).source() == RockCrops("ketton", size=64)
     with pytest.raises(ValueError, match=r"expected a source of images for material='own': train\("):
         OWN.source()
-    with pytest.raises(ValueError, match="expected material to be one of lines, berea, ketton, own, got 'granite'"):
+    with pytest.raises(ValueError, match="expected material to be 'lines', 'berea', 'ketton' or 'own', got 'granite'"):
         TrainingConfig(material="granite")
 
 
@@ -171,8 +171,8 @@ def test_the_diversity_term_keeps_the_decoder_from_ignoring_its_noise(tmp_path):
     [
         ({"noise_dim": -1}, ValueError, "expected noise_dim of at least 0, got -1"),
         ({"noise_dim": 0.5}, TypeError, "expected noise_dim as a whole number, got 0.5"),
-        ({"diversity": -1.0}, ValueError, "expected diversity of at least 0, got -1.0"),
-        ({"likeness": 1.1}, ValueError, r"expected likeness as a share in \[0, 1\], got 1.1"),
+        ({"diversity": -1.0}, ValueError, "expected diversity as a finite number of at least 0, got -1"),
+        ({"likeness": 1.1}, ValueError, "expected likeness as a finite number of at least 0 and at most 1, got 1.1"),
     ],
 )
 def test_bad_choices(choice, error, message):
