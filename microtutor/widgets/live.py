@@ -119,7 +119,8 @@ def live_overlap(m: Tensor, shift: tuple[int, int] = (0, 0)) -> LiveFigure:
         shift: where the sliders begin, pixels down and to the right; from -H//2 and -W//2 to half the image.
 
     Raises:
-        ValueError: m is not one phase image, or the shift is longer than half of it.
+        TypeError: m is no tensor, or the shift holds no whole numbers.
+        ValueError: m is not one phase image, or the shift is not two numbers of at most half of it.
 
     >>> live_overlap(torch.eye(4), (1, 1))
     <live figure at r = (1, 1) px: f(r) = 0.2500>
@@ -145,6 +146,7 @@ def live_latents(vae: VAE, latents: Tensor, *, start: int = 0) -> LiveFigure:
         start: the image at which the sliders begin.
 
     Raises:
+        TypeError: vae is no VAE, latents no float tensor, or start no whole number.
         ValueError: latents do not fit the network or are too few for a range, or there is no image `start`.
 
     >>> live_latents(VAE(latent_dim=2, size=32), torch.tensor([[0.0, 1.0], [0.5, -1.0]])).controls["latent 1"].min

@@ -99,6 +99,8 @@ def still(picture: bytes, text: str) -> dict[str, str]:
 def frames(figures: Iterable[Figure], *, dpi: int = 60) -> list[bytes]:
     """Draw figures as PNG pictures of few colours, and close them.
 
+    Figures that a generator makes are drawn one after the other, so that never more than one is open.
+
     >>> frames([plt.figure(figsize=(1, 1))])[0][1:4]
     b'PNG'
     """
@@ -107,10 +109,9 @@ def frames(figures: Iterable[Figure], *, dpi: int = 60) -> list[bytes]:
     check_count(dpi, name="dpi")
     pictures = []
     for figure in check_instance(figures, Iterable, name="figures"):
+        check_instance(figure, Figure, name="each of the figures")
         drawn, small = io.BytesIO(), io.BytesIO()
-        check_instance(figure, Figure, name="each of the figures").savefig(
-            drawn, format="png", dpi=dpi, facecolor="white"
-        )
+        figure.savefig(drawn, format="png", dpi=dpi, facecolor="white")
         plt.close(figure)
         with Image.open(drawn) as image:
             few = image.convert("RGB").quantize(PALETTE, dither=Image.Dither.NONE)
@@ -131,6 +132,7 @@ def frame_slider(
         start: the picture shown first.
 
     Raises:
+        TypeError: pictures are no bytes, or labels no texts.
         ValueError: there is not one label for each picture, or no picture at the start.
 
     >>> frame_slider([b"", b""], ["0 px", "1 px"], description="shift")
@@ -233,6 +235,7 @@ def chooser(boxes: Sequence[PictureFigure], names: Sequence[str], *, description
         description: what is chosen.
 
     Raises:
+        TypeError: boxes hold something else, or names are no texts.
         ValueError: there is not one name for each box, or a box holds buttons itself.
 
     >>> chooser([frame_slider([b""], [name], description="value") for name in "ab"], ["0", "1"], description="latent")
