@@ -60,6 +60,7 @@ ROAD = [
     "training.interruption",
     "training.optimisation",
     "training.finite",
+    "training.checkpoint",
     "training.loop",
     "training.timing",
     "training",
@@ -134,7 +135,8 @@ def test_only_the_drawing_modules_import_matplotlib_and_widgets(module):
 
 IMPORT_ALL = """
 import importlib, logging, os, random, signal, sys, warnings
-import accelerate, huggingface_hub, numpy, safetensors.torch, scipy.ndimage, scipy.sparse.csgraph, torch, tqdm, typer
+import accelerate, filelock, huggingface_hub, numpy, safetensors.torch, scipy.ndimage, scipy.sparse.csgraph, torch
+import tqdm, typer
 from huggingface_hub import PyTorchModelHubMixin, snapshot_download  # imports what they need only when asked for them
 
 def state():
