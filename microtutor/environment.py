@@ -38,16 +38,16 @@ def find_device(device: str | torch.device = "auto") -> torch.device:
     return found
 
 
-def device_named(name: str | torch.device) -> torch.device:
+def device_named(device: str | torch.device) -> torch.device:
     """The device of that name, be it there or not.
 
     Raises:
         ValueError: there is no such kind of device.
     """
     try:
-        return torch.device(name)
+        return torch.device(device)
     except (RuntimeError, TypeError):
-        raise ValueError(f"expected a device such as 'auto', 'cpu', 'cuda' or 'mps', got {quote(name)}") from None
+        raise ValueError(f"expected a device such as 'auto', 'cpu', 'cuda' or 'mps', got {quote(device)}") from None
 
 
 def choose_precision(device: str | torch.device = "auto") -> tuple[str, str]:

@@ -61,6 +61,7 @@ ROAD = [
     "training.optimisation",
     "training.finite",
     "training.checkpoint",
+    "training.log",
     "training.loop",
     "training.timing",
     "training",

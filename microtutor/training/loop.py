@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 import math
 import os
@@ -20,7 +19,7 @@ from tqdm import tqdm
 
 from microtutor.checks import check_bool, check_instance, check_path
 from microtutor.environment import find_device, find_precision
-from microtutor.files import check_writable, only_writer, write_csv, write_json
+from microtutor.files import check_writable, only_writer, write_json
 from microtutor.losses import StatisticsLoss, twin_likeness
 from microtutor.microstructures.samples import checked_images
 from microtutor.models import VAE
@@ -30,11 +29,11 @@ from microtutor.training.checkpoint import CHECKPOINT, check_same_run, read_chec
 from microtutor.training.config import ImageSource, TrainingConfig
 from microtutor.training.finite import FirstNotFinite, all_finite
 from microtutor.training.interruption import interrupt_later
+from microtutor.training.log import COLUMNS, write_log
 from microtutor.training.optimisation import optimizer_of, schedule_of
 
-LOG, CONFIG = "log.csv", "training.json"
+CONFIG = "training.json"
 ASKED_AT_ONCE = ("cpu",)  # devices that need not be waited for to learn whether a number is finite
-COLUMNS = ("step", "images", "seconds", "loss", "statistics_error", "kl", "data_share", "validation_statistics_error")
 TWINS = 2  # images decoded from each latent vector, if the decoder takes noise: the fewest that can be compared
 
 
@@ -92,29 +91,6 @@ def _float32() -> Iterator[None]:
         yield
     finally:
         torch.set_default_dtype(before)
-
-
-def read_log(output_dir: str | os.PathLike) -> dict[str, list[float]]:
-    """The columns of a run's log.csv, with "likeness" if its decoder takes noise; empty cells are NaN.
-
-    Raises:
-        FileNotFoundError: the run has not written one.
-        ValueError: it is empty, cut, or of something else.
-    """
-    path = check_path(output_dir, name="output_dir") / LOG
-    if not path.is_file():
-        raise FileNotFoundError(f"expected a run's folder with {LOG}, got {output_dir}; has the run begun?")
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            header, *rows = list(csv.reader(file))
-        columns = [[float(row[place] or "nan") for row in rows] for place in range(len(header))]
-    except (ValueError, IndexError):
-        header = []
-    if not set(COLUMNS) <= set(header) or any(len(row) != len(header) for row in rows):
-        raise ValueError(
-            f"expected numbers under {', '.join(COLUMNS)} in {path}, got a damaged file; resume the run to have it anew"
-        )
-    return dict(zip(header, columns))
 
 
 class _Run:
@@ -283,17 +259,12 @@ class _Run:
             row["likeness"] = twin_likeness(*made.float().chunk(TWINS)).mean().item()
         self.log.append(row)
         if self.accelerator.is_main_process:
-            self.write_log()
+            if trouble := write_log(self.folder, self.log):
+                self.say(trouble)
             if self.tensorboard is not None:
                 for name in list(row)[1:]:
                     self.tensorboard.add_scalar(name, row[name], self.step)
         return row
-
-    def write_log(self) -> None:
-        try:
-            write_csv(self.folder / LOG, self.log)
-        except PermissionError:  # of Windows; a checkpoint holds the rows too
-            self.say(f"{self.folder / LOG} cannot be written now; if it is open in another program, close it there")
 
     def _summary(self, row: dict[str, float]) -> str:
         speed = row["images"] / max(row["seconds"], 1e-9)

@@ -6,7 +6,8 @@ import tempfile
 
 from microtutor.checks import check_count, check_instance
 from microtutor.training.config import TrainingConfig
-from microtutor.training.loop import read_log, train
+from microtutor.training.log import read_log
+from microtutor.training.loop import train
 
 
 def estimate_minutes(config: TrainingConfig, *, steps: int = 50) -> float:

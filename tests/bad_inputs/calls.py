@@ -431,6 +431,7 @@ CALLS: dict[str, Call] = {
     "microtutor.report_environment": Call(lambda: {"show": False}),
     "microtutor.environment.choose_precision": Call(lambda: {"device": "cpu"}),
     "microtutor.environment.find_device": Call(lambda: {"device": "cpu"}),
+    "microtutor.environment.device_named": Call(lambda: {"device": "cpu"}),
     "microtutor.environment.find_precision": Call(lambda: {"precision": "no", "device": "cpu"}),
     "microtutor.environment.report_environment": Call(lambda: {"show": False}),
     "microtutor.experiments.run_experiment": Call(

@@ -2,7 +2,6 @@ import csv
 import hashlib
 import json
 import math
-import multiprocessing
 import os
 import random
 import re
@@ -28,6 +27,7 @@ from microtutor.microstructures import LineImages, seeded_generator
 from microtutor.models import VAE
 from microtutor.statistics import canonical_form
 from microtutor.training import CHECKPOINT, LOG, PRESETS, TrainingConfig, loop, read_log, train
+from microtutor.training.log import COLUMNS, write_csv
 
 PACKAGE = Path(loop.__file__).parents[1]
 TINY = TrainingConfig(
@@ -107,9 +107,9 @@ def test_a_run_writes_what_it_promises(tmp_path):
 def test_log(tmp_path):
     run(tmp_path)
     with open(tmp_path / LOG, newline="", encoding="utf-8") as file:
-        assert next(csv.reader(file)) == list(loop.COLUMNS)
+        assert next(csv.reader(file)) == list(COLUMNS)
     log = read_log(tmp_path)
-    assert tuple(log) == loop.COLUMNS
+    assert tuple(log) == COLUMNS
     assert log["step"] == [3, 6, 7]
     assert log["images"] == [12, 24, 28]
     assert log["data_share"] == [TINY.data_share(step) for step in (2, 5, 6)]
@@ -558,7 +558,7 @@ def test_a_program_that_handles_a_signal_itself_goes_on_doing_so(tmp_path, monke
 
 def test_a_log_that_another_program_holds_open_waits(tmp_path, monkeypatch, capsys):
     """As a spreadsheet does on Windows."""
-    plain, tried = loop.write_csv, []
+    plain, tried = write_csv, []
 
     def write(path, rows):
         tried.append(len(rows))
@@ -566,7 +566,7 @@ def test_a_log_that_another_program_holds_open_waits(tmp_path, monkeypatch, caps
             raise PermissionError("it is open")
         plain(path, rows)
 
-    monkeypatch.setattr(loop, "write_csv", write)
+    monkeypatch.setattr("microtutor.training.log.write_csv", write)
     run(tmp_path)
     assert tried == [1, 2, 3]
     assert f"{tmp_path / LOG} cannot be written now; if it is open in another program" in capsys.readouterr().out
@@ -625,40 +625,6 @@ def test_an_interrupted_checkpoint_leaves_the_one_before(tmp_path, monkeypatch):
     assert checkpoint(tmp_path / "parts")["step"] == 2
     assert not [path for path in (tmp_path / "parts").iterdir() if path.suffix == ".part"]
     assert torch.equal(weights(run(tmp_path / "parts", resume=True)), weights(wanted))
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(
-    sys.platform == "win32", reason="Windows has no fork server, and no signal to tell a killed process by"
-)
-def test_killed_ten_times(tmp_path):
-    config = TINY.replace(steps=300, validate_every=100)
-    quick = "forkserver" in multiprocessing.get_all_start_methods()  # not on Windows
-    processes = multiprocessing.get_context("forkserver" if quick else "spawn")
-    processes.set_forkserver_preload(["microtutor.training", "torch._dynamo", "pytest"])  # what takes long to import
-    start = {"target": train, "kwargs": {"resume": True, "progress": False}}
-    whole = processes.Process(**start, args=(config, tmp_path / "whole"))
-    whole.start()
-    whole.join()
-    assert whole.exitcode == 0
-    path, chance, kills = tmp_path / "parts" / CHECKPOINT, random.Random(0), 0
-    while True:
-        before = path.stat().st_mtime_ns if path.exists() else None
-        process = processes.Process(**start, args=(config, tmp_path / "parts"))
-        process.start()
-        while process.is_alive() and (not path.exists() or path.stat().st_mtime_ns == before):
-            time.sleep(0.002)
-        if kills == 10:
-            process.join()
-            break
-        process.join(chance.uniform(0, 0.03))
-        process.kill()
-        process.join()
-        assert process.exitcode == -getattr(signal, "SIGKILL", signal.SIGTERM)  # neither finished nor failed
-        kills += 1
-    assert process.exitcode == 0
-    assert torch.equal(weights(VAE.from_pretrained(path.parent)), weights(VAE.from_pretrained(tmp_path / "whole")))
-    assert without_times(read_log(path.parent)) == without_times(read_log(tmp_path / "whole"))
 
 
 TWO_PROCESSES = """
