@@ -22,7 +22,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +158,8 @@ def full_disk(chance: random.Random, wanted: str) -> None:
             child = Child(folder)
             child.after_some_steps(chance)
             free = shutil.disk_usage(place).free
-            filler.write_bytes(bytes(max(0, free - chance.randrange(0, 200_000))))
+            with suppress(OSError):  # the run has written meanwhile: then the disk is full
+                filler.write_bytes(bytes(max(0, free - chance.randrange(0, 200_000))))
             code, said = child.end(), child.sentence()
             lost = child.done.value - step_of(folder)
             if code != FINISHED:
