@@ -249,6 +249,18 @@ def check_instance(value: Any, kind: type[T], *, name: str) -> T:
     return value
 
 
+def check_callable(value: Any, *, name: str) -> Any:
+    """Return value if it can be called, as functions can.
+
+    >>> check_callable("print", name="say")
+    Traceback (most recent call last):
+    TypeError: expected say as a function, got 'print' (str)
+    """
+    if not callable(value):
+        raise TypeError(f"expected {name} as a function, got {describe(value)}")
+    return value
+
+
 def check_each(values: Any, check: Callable[..., T], *, name: str, **limits: Any) -> list[T]:
     """Return values as a list if it is a list, tuple, range or array of one axis, and each of them passes a check.
 

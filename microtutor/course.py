@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from microtutor.checks import check_choice, check_each, check_path, check_text
 from microtutor.files import check_writable, replacing
 
 # In the order in which they are read.
@@ -50,22 +51,26 @@ class Placed(NamedTuple):
 def file_name(chapter: str) -> str:
     """The name of a chapter's notebook in the reader's folder; its number puts it in its place in the list.
 
+    Raises:
+        ValueError: there is no such chapter.
+
     >>> file_name("counting_pairs")
     '02_counting_pairs.ipynb'
     """
-    return f"{CHAPTERS.index(chapter) + 1:02d}_{chapter}.ipynb"
+    return f"{CHAPTERS.index(check_choice(chapter, CHAPTERS, name='chapter')) + 1:02d}_{chapter}.ipynb"
 
 
 def place_chapters(folder: str | os.PathLike, names: Sequence[str] = ()) -> Placed:
     """Copy the notebooks of chapters, all of them if none is named, into a folder; no file that is there is changed.
 
     Raises:
+        TypeError: folder is no path, or names is no list of names.
         ValueError: there is no such chapter, or the folder is a file.
         FileNotFoundError: this package came without notebooks.
         OSError: the folder cannot be written to.
     """
-    folder = Path(folder)
-    unknown = [name for name in names if name not in CHAPTERS]
+    folder = check_path(folder, name="folder")
+    unknown = [name for name in check_each(names, check_text, name="names") if name not in CHAPTERS]
     if unknown:
         raise ValueError(f"expected chapters out of {', '.join(CHAPTERS)}; got {', '.join(unknown)}")
     if folder.exists() and not folder.is_dir():
@@ -91,8 +96,11 @@ def how_to_open(folder: str | os.PathLike) -> str:
 
     Where the word jupyter would start that of another Python, or none, this Python is named in full. Where JupyterLab
     is missing, how to install it is said first.
+
+    Raises:
+        TypeError: folder is no path.
     """
-    steps = []
+    folder, steps = check_path(folder, name="folder"), []
     if not (importlib.util.find_spec("jupyterlab") and importlib.util.find_spec("ipykernel")):
         steps = [f"{_this_python()} -m pip install jupyterlab ipykernel"]
     found = shutil.which("jupyter")

@@ -10,9 +10,10 @@ from importlib import metadata
 
 import torch
 
-from microtutor.checks import quote
+from microtutor.checks import check_bool, check_choice, quote
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "accelerate", "safetensors", "matplotlib", "ipywidgets")
+PRECISIONS = ("auto", "no", "bf16", "fp16")
 
 
 def find_device(device: str | torch.device = "auto") -> torch.device:
@@ -85,7 +86,7 @@ def find_precision(precision: str, device: str | torch.device = "auto") -> str:
     """The precision to train in on a device: the one asked for, or for "auto" the fastest.
 
     Raises:
-        ValueError: float16 on the CPU.
+        ValueError: there is no such precision; or float16 on the CPU.
 
     Warns:
         UserWarning: bfloat16 on a device that can only imitate it.
@@ -93,6 +94,7 @@ def find_precision(precision: str, device: str | torch.device = "auto") -> str:
     >>> find_precision("no", "cpu")
     'no'
     """
+    check_choice(precision, PRECISIONS, name="precision")
     fastest, reason = choose_precision(device)
     if precision == "auto":
         return fastest
@@ -107,9 +109,13 @@ def find_precision(precision: str, device: str | torch.device = "auto") -> str:
 def report_environment(*, show: bool = True) -> dict[str, str]:
     """Print, and return, the versions, the device and the precision that results depend on.
 
+    Raises:
+        TypeError: show is neither True nor False.
+
     >>> sorted(report_environment(show=False))[:3]
     ['accelerate', 'device', 'ipywidgets']
     """
+    check_bool(show, name="show")
     report = {"microtutor": _version("microtutor"), "python": platform.python_version()}
     report |= {name: _version(name) for name in PACKAGES}
     report["system"] = f"{platform.system()} {platform.machine()}"

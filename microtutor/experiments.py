@@ -15,7 +15,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from microtutor.checks import check_bool, check_choice, check_count, describe, quote
+from microtutor.checks import check_bool, check_choice, check_count, check_each, check_instance, quote
 from microtutor.environment import report_environment
 from microtutor.evaluation import evaluate
 from microtutor.files import check_outputs, write_csv, write_json
@@ -101,8 +101,7 @@ def runs(experiment: str, seeds: int, base: TrainingConfig | None = None) -> Ite
 def _base(experiment: str, base: TrainingConfig | None) -> TrainingConfig:
     if base is None:
         return BASES.get(experiment, BASE)
-    if not isinstance(base, TrainingConfig):
-        raise TypeError(f"expected base as a TrainingConfig, got {describe(base)}")
+    check_instance(base, TrainingConfig, name="base")
     if base.material != "lines":
         raise ValueError(f"expected a base with material='lines', which is evaluated on, got {base.material!r}")
     return base
@@ -174,10 +173,14 @@ def _description(experiment: str, base: TrainingConfig, images: int, rows: list[
 def summary(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     """The mean of every measure over the seeds of a choice, by choice.
 
+    Raises:
+        TypeError: rows is no list of rows, as `run_experiment` and `read_runs` give them.
+
     >>> rows = [{"choice": "a", "count_accuracy": value} for value in ("0.5", "0.7")]
     >>> summary(rows)
     {'a': {'count_accuracy': 0.6}}
     """
+    check_each(rows, check_instance, name="rows", kind=dict)
     found: dict[str, dict[str, list[float]]] = {}
     for row in rows:
         for name in (*METRICS, "kl"):

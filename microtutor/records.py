@@ -14,11 +14,20 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from microtutor.checks import check_choice, describe, quote
+from microtutor.checks import (
+    check_bool,
+    check_choice,
+    check_count,
+    check_instance,
+    check_path,
+    check_text,
+    describe,
+    quote,
+)
 from microtutor.environment import report_environment
 from microtutor.evaluation import CropEvaluation, Evaluation, evaluate, evaluate_crops, rock_report
 from microtutor.evaluation.metrics import check_vae
-from microtutor.files import write_json
+from microtutor.files import check_outputs, write_json
 from microtutor.microstructures import LineImages, LineSample, RockCrops
 from microtutor.microstructures.rock import PORES_ARE_DARK
 from microtutor.microstructures.samples import ask, check_images
@@ -86,6 +95,7 @@ def trained_with(name: str | os.PathLike) -> TrainingConfig | None:
         name: as for `VAE.from_pretrained`; of a hub id nothing is known.
 
     Raises:
+        TypeError: name is no name.
         ValueError: the file beside them is damaged.
 
     >>> trained_with("lines-3-6").count
@@ -120,10 +130,11 @@ def source_for(
         name: as for `VAE.from_pretrained`.
         size: side of the images, as the network has it.
         material: lines, berea or ketton; by default their own.
-        count: fewest and most lines; by default their own.
+        count: fewest and most lines; by default their own. Of rock there is no such choice.
         unseen: whether another material than their own, or other numbers of lines, are meant to be.
 
     Raises:
+        TypeError: an argument is of another type.
         ValueError: nothing says what they were trained on and material is None; they were trained on images of the
             user's own; or the material or the numbers of lines are others, and unseen is False.
 
@@ -135,6 +146,8 @@ def source_for(
     """
     if material is not None:
         check_choice(material, ("lines", *PORES_ARE_DARK), name="material")
+    count = None if count is None else LineImages(count).count
+    check_bool(unseen, name="unseen")
     config, named = trained_with(name), quote(str(name))
     if config is None and material is None:
         raise ValueError(
@@ -147,7 +160,11 @@ def source_for(
         )
     if config is not None:
         material, count = _seen(config, named, material, count, unseen=unseen)
-    return LineImages(count or (1, 4), size) if material == "lines" else RockCrops(str(material), size=size)
+    if material == "lines":
+        return LineImages(count or (1, 4), size)
+    if count is not None:
+        raise ValueError(f"expected count, a number of lines, with line images only, got it with {material}")
+    return RockCrops(str(material), size=size)
 
 
 def _seen(
@@ -159,7 +176,7 @@ def _seen(
         other = (config.material, material)
     elif material == "lines":
         count = count or config.count
-        other = None if tuple(count) == config.count else tuple("{}-{} lines".format(*c) for c in (config.count, count))
+        other = None if count == config.count else tuple("{}-{} lines".format(*c) for c in (config.count, count))
     else:
         other = None
     if other and not unseen:
@@ -189,7 +206,19 @@ def evaluate_on_seeds(vae: VAE, source: ImageSource, images: int = 1000) -> dict
 
 
 def metrics_by_seed(evaluations: Mapping[int, Evaluation | CropEvaluation]) -> dict[str, dict[str, Any]]:
-    """The numbers of evaluations as records and cards hold them."""
+    """The numbers of evaluations as records and cards hold them.
+
+    Raises:
+        TypeError, ValueError: they are no evaluations by the seed of their images.
+
+    >>> metrics_by_seed({})
+    {}
+    """
+    if not isinstance(evaluations, Mapping):
+        wanted = "evaluations by the seed of their images, as {0: evaluation}"
+        raise TypeError(f"expected {wanted}, got {quote(evaluations)}")
+    for seed in evaluations:
+        check_count(seed, name="the seed of an evaluation", minimum=0)
     return {f"evaluation seed {seed}": metrics(evaluation) for seed, evaluation in evaluations.items()}
 
 
@@ -209,15 +238,24 @@ def write_record(
         path: the JSON file.
         command: what to type to repeat the run.
         commit: `current_commit()`, asked before the run began.
-        config: its configuration.
+        config: its configuration. Where the run's own training.json says which precision "auto" took, that is recorded.
         vae: the trained model.
         run_folder: the run's output folder, with log.csv.
         evaluations: of the trained model, by the seed of the held-out images.
 
     Raises:
-        ValueError: log.csv holds no rows.
+        TypeError: an argument is of another type.
+        ValueError: there are no evaluations, log.csv holds no rows, or training.json is damaged.
+        FileNotFoundError: there is no log.csv.
     """
-    log, run_folder = read_log(run_folder), Path(run_folder)
+    path, run_folder = check_path(path, name="path"), check_path(run_folder, name="run_folder")
+    for name, text in (("command", command), ("commit", commit)):
+        check_text(text, name=name)
+    check_instance(config, TrainingConfig, name="config")
+    check_vae(vae)
+    if not (measured := metrics_by_seed(evaluations)):
+        raise ValueError("expected at least one evaluation by the seed of its images, as {0: evaluation}, got none")
+    log, ran = read_log(run_folder), _read_json(run_folder / RUN) or {}
     if not log.get("seconds"):
         raise ValueError(f"expected rows in {run_folder / 'log.csv'}, got none; train again, or resume the run")
     record = {
@@ -228,9 +266,9 @@ def write_record(
         "wall_time_seconds": log["seconds"][-1],
         "images_seen": int(log["images"][-1]),
         "trainable_parameters": sum(p.numel() for p in vae.parameters() if p.requires_grad),
-        "processes": int((_read_json(run_folder / RUN) or {}).get("processes") or os.environ.get("WORLD_SIZE", 1)),
-        "configuration": config.as_dict(),
-        "metrics": metrics_by_seed(evaluations),
+        "processes": int(ran.get("processes") or os.environ.get("WORLD_SIZE", 1)),
+        "configuration": config.replace(precision=ran.get("precision", config.precision)).as_dict(),
+        "metrics": measured,
         "curve": {
             name: [_number(v) for v in log[name]] for name in ("images", "seconds", "validation_statistics_error")
         },
@@ -246,8 +284,10 @@ def other_rock(rock: str) -> str:
         ValueError: rock is "lines".
     """
     other = {"berea": "ketton", "ketton": "berea"}
-    if rock not in other:
-        raise ValueError(f"expected a record of {' or '.join(other)}, got {rock!r}; lines have `microtutor reproduce`")
+    if not isinstance(rock, str) or rock not in other:
+        raise ValueError(
+            f"expected a record of {' or '.join(other)}, got {quote(rock)}; lines have `microtutor reproduce`"
+        )
     return other[rock]
 
 
@@ -257,9 +297,14 @@ def write_rock_report(
     """Measure VAEs of a rock beside the reference methods, write it as JSON, and return what was written.
 
     Raises:
-        ValueError: rock is "lines".
+        TypeError: an argument is of another type.
+        ValueError: rock is "lines"; or as `rock_report`.
+        OSError: the file cannot be written.
     """
-    other, commit = other_rock(rock), current_commit()
+    other, path = other_rock(rock), check_path(path, name="path")
+    check_text(command, name="command")
+    check_outputs({"the record": path}, overwrite=True)
+    commit = current_commit()
     say = functools.partial(print, file=sys.stderr, flush=True)
     found = rock_report(vaes, rock=rock, other=other, crops=crops, seed=seed, say=say)
     record = {"command": command, "seed": seed, "commit": commit, "environment": report_environment(show=False)}
@@ -272,27 +317,34 @@ def read_record(name: str) -> dict[str, Any]:
     """A recorded run that comes with the package, by the name of its file.
 
     Raises:
+        TypeError: name is no text.
         FileNotFoundError: there is no such record; the message lists those there are.
 
     >>> read_record("lines-1-4")["trainable_parameters"] < 8_000_000
     True
     """
-    return json.loads(_result(f"{name}.json").read_text(encoding="utf-8"))
+    return json.loads(_result(name, ".json").read_text(encoding="utf-8"))
 
 
 def read_runs(name: str) -> list[dict[str, Any]]:
     """The runs of a recorded experiment that comes with the package: one row each, with numbers as floats.
 
+    Raises:
+        TypeError, FileNotFoundError: as `read_record`.
+
     >>> {row["choice"] for row in read_runs("latent")} >= {"1", "9"}
     True
     """
-    with open(_result(f"{name}.csv"), newline="", encoding="utf-8") as file:
+    with open(_result(name, ".csv"), newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     return [{k: v if k in TEXT else float(v or "nan") for k, v in row.items()} for row in rows]
 
 
 def recorded_configuration(name: str) -> TrainingConfig:
     """The configuration of a recorded training run, such as that of shipped weights, as one process repeats it.
+
+    Raises:
+        TypeError, FileNotFoundError: as `read_record`.
 
     >>> recorded_configuration("lines-1-4").latent_dim
     9
@@ -302,16 +354,16 @@ def recorded_configuration(name: str) -> TrainingConfig:
     return config.replace(batch_size=config.batch_size * record.get("processes", 1))
 
 
-def _result(file_name: str) -> Path:
-    path = RESULTS / file_name
+def _result(name: str, suffix: str) -> Path:
+    path = RESULTS / f"{check_text(name, name='the name of a result')}{suffix}"
     if not RESULTS.is_dir():
         raise FileNotFoundError(
             f"expected the recorded results in {' or '.join(map(str, _PLACES))}, and neither folder is there; install "
             "microtutor again"
         )
     if not path.is_file():
-        known = ", ".join(sorted(p.name for p in RESULTS.glob(f"*{path.suffix}")))
-        raise FileNotFoundError(f"expected one of the recorded results {known}; got {file_name!r}")
+        known = ", ".join(sorted(p.name for p in RESULTS.glob(f"*{suffix}")))
+        raise FileNotFoundError(f"expected one of the recorded results {known}; got {path.name!r}")
     return path
 
 

@@ -33,7 +33,7 @@ def named_generator(name: str, *numbers: int) -> torch.Generator:
     """The CPU random generator of a stream in `STREAMS`, by its numbers.
 
     Raises:
-        ValueError: there is no such stream, or it takes other numbers.
+        TypeError, ValueError: there is no such stream, or it takes other numbers.
 
     >>> a, b = named_generator("search", 7), named_generator("train images", 7, 0)
     >>> bool(torch.rand((), generator=a) == torch.rand((), generator=b))

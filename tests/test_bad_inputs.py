@@ -90,7 +90,7 @@ def _wrong(parameter: inspect.Parameter, good: Any) -> list[tuple[str, Any]]:
     return list(wrong_values(parameter, good))
 
 
-def ask(name: str, call: Call, **changes: Any) -> Any:
+def ask(name: str, call: Call, /, **changes: Any) -> Any:
     """Make the call, with changes."""
     function, arguments = public_names()[name], call.arguments() | changes
     kinds = {p.name: p.kind for p in inspect.signature(function).parameters.values()}
@@ -167,6 +167,12 @@ def test_the_good_call(name):
     ask(name, CALLS[name])
 
 
+@pytest.mark.parametrize("name", [name for name, call in CALLS.items() if call.refusal])
+def test_the_good_call_that_is_refused(name):
+    with pytest.raises(FileNotFoundError, match=CALLS[name].refusal):
+        ask(name, CALLS[name])
+
+
 @pytest.mark.parametrize("name", GOOD)
 @pytest.mark.parametrize("mode", ["inference_mode", "float64"])
 def test_the_good_call_in_other_modes(name, mode):
@@ -220,7 +226,8 @@ def test_one_sentence(name, parameter, label):
     signature = inspect.signature(public_names()[name]).parameters[parameter]
     value = dict(_wrong(signature, good_arguments(name)[parameter]))[label]
     if label in call.right.get(parameter, ()):
-        ask(name, call, **{parameter: value})
+        if call.good:
+            ask(name, call, **{parameter: value})
         return
     try:
         with warnings.catch_warnings():
@@ -230,6 +237,8 @@ def test_one_sentence(name, parameter, label):
         found, words = faults(error), f"{type(error).__name__}: {error}"
     else:
         found, words = ["accepted"], ""
+    if call.refusal and call.refusal in words:
+        found.append("refused for what is wrong with the good call too")
     hold_against_pending(case(name, parameter, label), found, words)
     if "accepted" not in found:
         assert {path.name for path in Path().iterdir()} == FILES.keys(), "something was written before the refusal"

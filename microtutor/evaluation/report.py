@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from microtutor.checks import check_choice, check_count
+from microtutor.checks import check_callable, check_choice, check_count, check_each, check_instance, check_path
 from microtutor.environment import find_device
 from microtutor.evaluation.metrics import PAPER, ROWS, Evaluation, evaluate, evaluate_reconstructions
 from microtutor.evaluation.references import References
@@ -61,13 +61,15 @@ def report(
         say: called with a line of text before each step.
 
     Raises:
-        ValueError: unknown data_set.
+        TypeError, ValueError: unknown data_set or device; or another argument of another type, or below its limits.
 
     >>> [row.name for row in report("3-6 lines", images=20, size=32)][:3]
     ['the paper', 'empty image', 'mean statistics of 2000 images']
     """
     check_choice(data_set, SETS, name="data_set")
     check_count(images, name="images")
+    check_callable(say, name="say")
+    folder = None if folder is None else check_path(folder, name="folder")
     device = find_device(device)
     lines = LineImages(SETS[data_set], size)
     sample = lines.sample(images, seed=seed)
@@ -88,10 +90,14 @@ def report(
 def table(rows: list[Row]) -> str:
     """Rows of a report as text.
 
+    Raises:
+        TypeError: rows is no list of them.
+
     >>> print(table([Row("mine", {"count_accuracy": 0.5})]).splitlines()[1].split())
     ['mine', '-', '-', '-', '50.0%', '-']
     """
-    width = max(len(row.name) for row in rows) + 2
+    check_each(rows, check_instance, name="rows", kind=Row)
+    width = max((len(row.name) for row in rows), default=0) + 2
     lines = [f"{'':{width}}" + "".join(f"{label:>13}" for label in COLUMNS.values())]
     for row in rows:
         cells = [ROWS[k][1].format(row.metrics[k]) if k in row.metrics else "-" for k in COLUMNS]

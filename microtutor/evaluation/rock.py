@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from microtutor.checks import check_phase, check_same_shape, describe
+from microtutor.checks import check_phase, check_same_shape, check_text, describe
 from microtutor.evaluation.metrics import ROWS, THRESHOLD, check_vae, errors_per_image, summary_of_errors
 from microtutor.models import VAE
 from microtutor.statistics import autocorrelation, chord_length_distribution, specific_surface, volume_fraction
@@ -65,10 +65,11 @@ def evaluate_crops(vae: VAE, images: Tensor, *, data_set: str = "", batch_size: 
         data_set: a name for the table.
 
     Raises:
-        TypeError: vae is no VAE, or images are no tensor.
+        TypeError: vae is no VAE, images are no tensor, or data_set is no text.
         ValueError: the images do not have the network's size.
     """
     check_vae(vae)
+    check_text(data_set, name="data_set")
     return evaluate_crop_reconstructions(vae.reconstruct(images, batch_size=batch_size), images, data_set=data_set)
 
 
@@ -79,6 +80,7 @@ def evaluate_crop_reconstructions(reconstruction: Tensor, images: Tensor, *, dat
     >>> evaluate_crop_reconstructions(m, m).chord_length_distance
     0.0
     """
+    check_text(data_set, name="data_set")
     made, images = check_phase(reconstruction, name="reconstruction").float(), check_phase(images).float()
     check_same_shape(made, images, ("the reconstructions", "the images"))
     _check_crops(images)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from microtutor.checks import check_choice, check_count, check_phase, quote
+from microtutor.checks import check_callable, check_choice, check_count, check_phase, quote
 from microtutor.evaluation.diversity import diversity
 from microtutor.evaluation.metrics import THRESHOLD, check_vae
 from microtutor.evaluation.references import References
@@ -61,11 +61,17 @@ def rock_report(
         lengths (all images together) and of their mean statistics from those of the originals;
         "realisations": of each VAE whose decoder takes noise, see `realisation_report`; of the others the statistics
         error of their one image of each of the same targets.
+
+    Raises:
+        TypeError, ValueError: no VAEs, or of several sizes; no such rock, or twice the same; fewer than two crops.
     """
     size = _common_size(vaes)
     for name in (rock, other):
         check_choice(name, PORES_ARE_DARK, name="the rock")
+    if other == rock:
+        raise ValueError(f"expected other as another rock than {rock!r}, got the same one")
     check_count(crops, name="crops", minimum=2)
+    check_callable(say, name="say")
     training = RockCrops(rock, size=size).sample(TRAINING_CROPS, seed=seed, split="train").images
     held_out = {
         rock: RockCrops(rock, size=size).sample(crops, seed=seed).images,

@@ -133,6 +133,8 @@ class RockCrops(Images[RockSample]):
             raise TypeError(
                 f"expected a name or a volume (depth, height, width) as a torch tensor, got {describe(self.rock)}"
             )
+        elif self.rock.is_complex():
+            raise TypeError(f"expected a volume of real numbers in {{0, 1}}, got {describe(self.rock)}")
         elif self.rock.dtype != torch.bool and not bool(((self.rock == 0) | (self.rock == 1)).all()):
             raise ValueError("expected a volume with values in {0, 1}, got others; threshold it first")
 

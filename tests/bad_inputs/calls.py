@@ -30,6 +30,7 @@ class Call:
         right: labels of wrong values (see `wrong.py`) that are right for a parameter here: they are tried as well.
         skip: parameters that are not tried, each with its reason.
         good: whether the good call itself is tried; without data at hand it cannot be.
+        refusal: where it is always refused, words of that; a wrong value has to be answered with others.
     """
 
     arguments: Callable[[], dict[str, Any]] = dict
@@ -37,6 +38,7 @@ class Call:
     right: dict[str, set[str]] = field(default_factory=dict)
     skip: dict[str, str] = field(default_factory=dict)
     good: bool = True
+    refusal: str = ""
 
 
 SIZE = 32
@@ -79,6 +81,12 @@ def evaluation() -> Any:
     return evaluate_reconstructions(lines().images, lines())
 
 
+def rows() -> list[Any]:
+    from microtutor.evaluation.report import Row
+
+    return [Row("mine", {"count_accuracy": 0.5})]
+
+
 def pictures(n: int = 2) -> list[bytes]:
     from microtutor.widgets import frames
 
@@ -102,6 +110,7 @@ def options(**arguments: Any) -> dict[str, Any]:
 
 OF_STATISTICS = {"NaN", "below", "from 0 to 255", "one axis"}  # right for f: gaps, and whatever is correlated
 GREY = {"from 0 to 255", "below"}  # right where any numbers will do
+ANY_NAME = {"data_set": {"no such word", "another case"}}
 STATISTICS = "microtutor.statistics."
 PROPERTIES = "microtutor.properties."
 RECONSTRUCTION = "microtutor.reconstruction."
@@ -274,7 +283,8 @@ CALLS: dict[str, Call] = {
         lambda: {"fraction": 0.5, "radius": 3.0, "size": SIZE}, then=lambda made: made.sample(1)
     ),
     MICROSTRUCTURES + "RockCrops": Call(
-        lambda: {"rock": image(40, 40, 40), "size": 8, "augment": True}, then=lambda made: made.sample(1)
+        lambda: {"rock": image(40, 40, 40), "size": 8, "augment": True}, then=lambda made: made.sample(1),
+        right={"rock": {"whole numbers"}},  # 0 and 1 are values of a volume in any type
     ),
     MICROSTRUCTURES + "VoronoiGrains": Call(
         lambda: {"grains": 5, "fraction": 0.5, "size": SIZE}, then=lambda made: made.sample(1)
@@ -289,8 +299,10 @@ CALLS: dict[str, Call] = {
     MICROSTRUCTURES + "load_duplex_steel": Call(good=False),
     MICROSTRUCTURES + "load_li2018": Call(lambda: {"name": "alloy"}, good=False),
     MICROSTRUCTURES + "load_rock": Call(lambda: {"name": "berea"}, good=False),
-    MICROSTRUCTURES + "load_superalloy": Call(lambda: {"image": 0, "phases": 3}, good=False),
-    MICROSTRUCTURES + "load_superalloy_grey": Call(lambda: {"image": 0}, good=False),
+    MICROSTRUCTURES + "load_superalloy": Call(
+        lambda: {"image": 0, "phases": 3}, right={"image": {"a number"}}, good=False  # images have numbers
+    ),
+    MICROSTRUCTURES + "load_superalloy_grey": Call(lambda: {"image": 0}, right={"image": {"a number"}}, good=False),
     MICROSTRUCTURES + "load_phase": Call(lambda: {"path": "picture.npy", "threshold": 99.0, "dark": False}),
     MICROSTRUCTURES + "load_phases": Call(
         lambda: {"path": "picture.npy", "threshold": 99.0, "labels": False, "dark": False},
@@ -335,12 +347,10 @@ CALLS: dict[str, Call] = {
     ),
     EVALUATION + "evaluate": Call(lambda: {"vae": network(noise_dim=0), "sample": lines(), "batch_size": 2}),
     EVALUATION + "evaluate_crop_reconstructions": Call(
-        lambda: {"reconstruction": crops(), "images": crops(seed=1), "data_set": "discs"},
-        skip={"data_set": "any text"},
+        lambda: {"reconstruction": crops(), "images": crops(seed=1), "data_set": "discs"}, right=ANY_NAME
     ),
     EVALUATION + "evaluate_crops": Call(
-        lambda: {"vae": network(noise_dim=0), "images": crops(), "data_set": "discs", "batch_size": 2},
-        skip={"data_set": "any text"},
+        lambda: {"vae": network(noise_dim=0), "images": crops(), "data_set": "discs", "batch_size": 2}, right=ANY_NAME
     ),
     EVALUATION + "evaluate_reconstructions": Call(lambda: {"reconstruction": lines().images, "sample": lines()}),
     EVALUATION + "find_vertical": Call(lambda: {"images": lines().images}),
@@ -351,9 +361,9 @@ CALLS: dict[str, Call] = {
     ),
     EVALUATION + "report": Call(
         lambda: {
-            "data_set": "lines", "images": 2, "seed": 0, "size": SIZE, "folder": None, "device": "cpu", "say": print,
+            "data_set": "1-4 lines", "images": 2, "seed": 0, "size": SIZE, "folder": Path("a"), "device": "cpu",
+            "say": print,
         },
-        skip={"folder": "is given to the tests alone"},
         good=False,
     ),
     EVALUATION + "rock_report": Call(
@@ -362,7 +372,7 @@ CALLS: dict[str, Call] = {
         },
         good=False,
     ),
-    EVALUATION + "table": Call(lambda: {"rows": []}, skip={"rows": "come from report"}, good=False),
+    EVALUATION + "table": Call(lambda: {"rows": rows()}, right={"rows": {"empty"}}),
     # --- plotting and widgets -----------------------------------------------------------------------------------------
     PLOTTING + "draw_image": Call(
         lambda: {"ax": plt.figure().gca(), "image": image(), "title": "a"}
@@ -441,7 +451,9 @@ CALLS: dict[str, Call] = {
     "microtutor.experiments.runs": Call(
         lambda: {"experiment": "alpha", "seeds": 1, "base": config()}, then=lambda made: list(made)
     ),
-    "microtutor.experiments.summary": Call(lambda: {"rows": []}, skip={"rows": "come from read_runs"}, good=False),
+    "microtutor.experiments.summary": Call(
+        lambda: {"rows": [{"choice": "a", "kl": 1.0}]}, right={"rows": {"empty"}}
+    ),
     RECORDS + "current_commit": Call(),
     RECORDS + "evaluate_on": Call(
         lambda: {"vae": network(noise_dim=0), "source": LineImages(size=SIZE), "images": 2, "seed": 0}
@@ -454,9 +466,9 @@ CALLS: dict[str, Call] = {
         lambda: {"evaluations": {0: evaluation()}}, right={"evaluations": {"empty"}}
     ),
     RECORDS + "other_rock": Call(lambda: {"rock": "berea"}),
-    RECORDS + "read_record": Call(lambda: {"name": "no record"}, good=False),
-    RECORDS + "read_runs": Call(lambda: {"name": "no record"}, good=False),
-    RECORDS + "recorded_configuration": Call(lambda: {"name": "no record"}, good=False),
+    RECORDS + "read_record": Call(lambda: {"name": "lines-1-4"}),
+    RECORDS + "read_runs": Call(lambda: {"name": "latent"}),
+    RECORDS + "recorded_configuration": Call(lambda: {"name": "lines-1-4"}),
     RECORDS + "source_for": Call(
         lambda: {"name": "lines-1-4", "size": SIZE, "material": "lines", "count": (1, 4), "unseen": False}
     ),
@@ -467,6 +479,7 @@ CALLS: dict[str, Call] = {
             "run_folder": "no run", "evaluations": {0: evaluation()},
         },
         good=False,
+        refusal="expected a run's folder with log.csv, got no run",
     ),
     RECORDS + "write_rock_report": Call(
         lambda: {"path": "a.json", "command": "a", "vaes": {"a": network()}, "rock": "berea", "crops": 2, "seed": 0},
@@ -475,7 +488,7 @@ CALLS: dict[str, Call] = {
     "microtutor.course.file_name": Call(lambda: {"chapter": "vae"}),
     "microtutor.course.how_to_open": Call(lambda: {"folder": Path("somewhere")}),
     "microtutor.course.place_chapters": Call(
-        lambda: {"folder": Path("somewhere"), "names": ("vae",)}, right={"names": {"empty"}}, good=False
+        lambda: {"folder": Path("somewhere"), "names": ("vae",)}, right={"names": {"empty"}}
     ),
     "microtutor.streams.named_generator": Call(lambda: {"name": "search", "numbers": (7,)}),
     "microtutor.streams.seeded_generator": Call(lambda: {"seed": (7, 0)}),
