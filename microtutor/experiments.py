@@ -16,9 +16,9 @@ from typing import Any
 from tqdm import tqdm
 
 from microtutor.checks import check_bool, check_choice, check_count, check_each, check_instance, quote
-from microtutor.environment import report_environment
+from microtutor.environment import PRECISIONS, find_precision, report_environment
 from microtutor.evaluation import evaluate
-from microtutor.files import check_outputs, write_csv, write_json
+from microtutor.files import check_outputs, only_writer, write_csv, write_json
 from microtutor.records import METRICS, current_commit, metrics
 from microtutor.training import PRESETS, TrainingConfig, read_log, train
 
@@ -131,28 +131,40 @@ def run_experiment(
         progress: show a progress bar.
 
     Raises:
-        TypeError, ValueError: as `runs`; or the file holds other runs, or is no file of this experiment.
+        TypeError, ValueError: as `runs`; or the file holds other runs, or is no file of this experiment, or damaged.
+        FileExistsError: another process is running an experiment into it.
         OSError: it cannot be written.
     """
     check_count(images, name="images")
     check_bool(progress, name="progress")
-    wanted, base, path = list(runs(experiment, seeds, base)), _base(experiment, base), _csv(path)
+    runs(experiment, seeds, base)  # is asked for once more when it is known what is there
+    base, path = _base(experiment, base), _csv(path)
     description = path.with_suffix(".json")
-    rows, commit = _kept(path, description, experiment, base, images), current_commit()
     check_outputs({"the rows": path, "their description": description}, overwrite=True)
-    done = {(row["choice"], int(row["seed"])) for row in rows}
-    missing = [(name, config) for name, config in wanted if (name, config.seed) not in done]
-    for name, config in tqdm(missing, desc=experiment, unit="run", disable=not progress):
-        with tempfile.TemporaryDirectory() as folder:
-            vae = train(config, folder, progress=False)
-            log = read_log(folder)
-        row = {"choice": name, "seed": config.seed, "commit": commit, "ran": _checksum(config, images)}
-        row |= {"seconds": log["seconds"][-1], "kl": round(log["kl"][-1], 3)}
-        measured = metrics(evaluate(vae, config.lines().sample(images, seed=0)))
-        rows.append(row | {k: v for k, v in measured.items() if k in METRICS})
-        write_csv(path, rows)
-        write_json(description, _description(experiment, base, images, rows))
+    with only_writer(path.parent, path.name):
+        said = _said(description, experiment)
+        base = _in_one_precision(base, said if path.exists() else {})
+        rows, commit = _kept(path, said, experiment, base, images), current_commit()
+        if rows and said.get("mean over seeds") != summary(rows):  # killed between the two files
+            write_json(description, _description(experiment, base, images, rows))
+        done = {(row["choice"], int(row["seed"])) for row in rows}
+        wanted = runs(experiment, seeds, base)
+        missing = [(name, config) for name, config in wanted if (name, config.seed) not in done]
+        for name, config in tqdm(missing, desc=experiment, unit="run", disable=not progress):
+            rows.append({"choice": name, "seed": config.seed, "commit": commit} | _measured(config, images))
+            write_csv(path, rows)
+            write_json(description, _description(experiment, base, images, rows))
     return rows
+
+
+def _measured(config: TrainingConfig, images: int) -> dict[str, Any]:
+    """Train one run, and measure it."""
+    with tempfile.TemporaryDirectory() as folder:
+        vae = train(config, folder, progress=False)
+        log = read_log(folder)
+    row = {"ran": _checksum(config, images), "seconds": log["seconds"][-1], "kl": round(log["kl"][-1], 3)}
+    measured = metrics(evaluate(vae, config.lines().sample(images, seed=0)))
+    return row | {name: value for name, value in measured.items() if name in METRICS}
 
 
 def _description(experiment: str, base: TrainingConfig, images: int, rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -205,9 +217,21 @@ def _checksum(config: TrainingConfig, images: int) -> str:
     return hashlib.sha256(json.dumps([chosen, images], sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _kept(path: Path, described: Path, experiment: str, base: TrainingConfig, images: int) -> list[dict[str, Any]]:
+def _in_one_precision(base: TrainingConfig, said: dict[str, Any]) -> TrainingConfig:
+    """The base with one precision in place of "auto": that of the rows that are there, or else the fastest here."""
+    if base.precision != "auto":
+        return base
+    before = _base_of(said).get("precision")
+    return base.replace(precision=find_precision(before if before in PRECISIONS else "auto", base.device))
+
+
+def _base_of(said: dict[str, Any]) -> dict[str, Any]:
+    base = said.get("base")
+    return base if isinstance(base, dict) else {}
+
+
+def _kept(path: Path, said: dict[str, Any], experiment: str, base: TrainingConfig, images: int) -> list[dict[str, Any]]:
     """The rows in a file, if they are runs of just this experiment on this base, evaluated on as many images."""
-    said = _said(described, experiment)
     if not path.exists():
         return []
     rows = _read(path)
@@ -220,9 +244,16 @@ def _kept(path: Path, described: Path, experiment: str, base: TrainingConfig, im
         if row["ran"] != _checksum(configs[row["choice"]].replace(seed=int(row["seed"])), images):
             raise ValueError(
                 f"{path} holds the run {row['choice']!r}, seed {row['seed']}, of another base, or evaluated on other "
-                "images, than asked for; choose another file, or ask for the same"
+                f"images, than asked for{_differences(said, base)}; choose another file, or ask for the same"
             )
     return rows
+
+
+def _differences(said: dict[str, Any], base: TrainingConfig) -> str:
+    """In brackets, where the base of what is there differs from the one asked for, if the description tells."""
+    there, asked = _base_of(said), json.loads(json.dumps(base.as_dict()))
+    found = [f"{k}={v!r} there, {asked[k]!r} asked for" for k, v in there.items() if k in asked and v != asked[k]]
+    return f" ({'; '.join(found)})" if found else ""
 
 
 def _checksum_of(row: dict[str, Any], said: dict[str, Any]) -> str:
@@ -251,24 +282,26 @@ def _said(described: Path, experiment: str) -> dict[str, Any]:
 
 def _read(path: Path) -> list[dict[str, Any]]:
     """The rows of a CSV file, all of them whole."""
-    foreign = f"{path} holds no runs of an experiment"
+    foreign, needed = f"{path} holds no runs of an experiment", {"choice", "seed", "seconds", "kl", *METRICS}
     try:
-        text = path.read_text(encoding="utf-8")
-        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        rows = list(reader)
-    except IsADirectoryError:
-        raise ValueError(f"expected a file, got the folder {path}") from None
+        header, *lines = io.StringIO(path.read_text(encoding="utf-8") or "\n")
+        columns = next(csv.reader([header], strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{foreign} ({error}); choose another file") from error
-    needed = {"choice", "seed", "seconds", "kl", *METRICS}
-    if missing := sorted(needed - set(reader.fieldnames or ())):
+    if missing := sorted(needed - set(columns)):
         raise ValueError(f"{foreign}: it has no column {missing[0]}; choose another file")
-    for number, row in enumerate(rows, 2):
-        if None in row or None in row.values() or (number == len(rows) + 1 and not text.endswith("\n")):
-            raise ValueError(f"{path} is damaged in line {number}; remove that line, and its run is repeated")
+    rows = []
+    for number, line in enumerate(lines, 2):
+        if not line.strip():
+            continue
         try:
+            values = next(csv.reader([line], strict=True))
+            if len(values) != len(columns) or not line.endswith("\n"):
+                raise ValueError("it is cut")
+            rows.append(row := dict(zip(columns, values)))
             int(row["seed"])
             [float(row[name] or "nan") for name in needed - {"choice"}]
-        except ValueError as error:
-            raise ValueError(f"{path} is damaged in line {number} ({error}); remove that line") from error
+        except (ValueError, csv.Error) as error:
+            advice = "remove that line, and its run is repeated"
+            raise ValueError(f"{path} is damaged in line {number} ({error}); {advice}") from error
     return rows

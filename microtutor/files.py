@@ -95,22 +95,24 @@ def write_csv(path: str | os.PathLike, rows: Sequence[Mapping[str, Any]]) -> Non
 
 
 @contextmanager
-def only_writer(folder: str | os.PathLike) -> Iterator[None]:
-    """Be the only one who writes into a folder, which is made, until the block ends or the process does.
+def only_writer(folder: str | os.PathLike, file: str = "") -> Iterator[None]:
+    """Be the only one who writes into a folder, or into one file of it, until the block ends or the process does.
 
-    The system keeps the lock, on the file `.lock` in the folder, so a process that is killed leaves none.
+    The folder is made. The system keeps the lock, on the file `.lock` in the folder, or `.<file>.lock`, so a process
+    that is killed leaves none.
 
     Raises:
         FileExistsError: another process, or another thread of this one, is writing into it.
         OSError: the folder cannot be written to.
     """
-    lock = Path(folder, ".lock")
+    lock = Path(folder, f".{file}.lock" if file else ".lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
     try:
         held = FileLock(lock).acquire(blocking=False)
     except Timeout:
         raise FileExistsError(
-            f"another run is writing into {folder} now; wait for its end, or choose another folder"
+            f"another run is writing into {Path(folder, file)} now; wait for its end, or choose another "
+            f"{'file' if file else 'folder'}"
         ) from None
     with held:
         yield

@@ -238,7 +238,7 @@ def write_record(
         path: the JSON file.
         command: what to type to repeat the run.
         commit: `current_commit()`, asked before the run began.
-        config: its configuration. Where the run's own training.json says which precision "auto" took, that is recorded.
+        config: its configuration; recorded with the precision that "auto" took, as the run's training.json says it.
         vae: the trained model.
         run_folder: the run's output folder, with log.csv.
         evaluations: of the trained model, by the seed of the held-out images.

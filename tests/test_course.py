@@ -131,6 +131,13 @@ def test_bad_input_is_answered_in_one_line_before_any_work(work, arguments, expe
 
 
 @pytest.mark.usefixtures("package")
+def test_one_name_is_no_list_of_names(work):
+    with pytest.raises(TypeError, match=r"expected names as a list, got 'vae' \(str\)"):
+        place_chapters(work, "vae")
+    assert not contents(work)
+
+
+@pytest.mark.usefixtures("package")
 def test_a_folder_that_may_not_be_written_to(work, monkeypatch):
     """Simulated, since an administrator may write everywhere."""
 

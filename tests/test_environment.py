@@ -123,6 +123,11 @@ def test_float16_needs_a_gpu(monkeypatch, units):
         find_precision("fp16", "cpu")
 
 
+def test_a_precision_that_there_is_not():
+    with pytest.raises(ValueError, match=r"^expected precision to be 'auto', 'no', 'bf16' or 'fp16', got 'bfloat16'$"):
+        find_precision("bfloat16", "cpu")
+
+
 @pytest.mark.gpu
 def test_the_gpu_here_computes_in_the_precision_chosen_for_it():
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}[choose_precision("cuda")[0]]

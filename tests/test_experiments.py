@@ -2,6 +2,10 @@
 
 import csv
 import json
+import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +13,9 @@ import pytest
 from microtutor import experiments
 from microtutor.evaluation import evaluate
 from microtutor.experiments import BASE, BASES, EXPERIMENTS, run_experiment, runs
+from microtutor.records import RESULTS, read_runs
 from microtutor.training import TrainingConfig
+from microtutor.training.log import COLUMNS, write_log
 
 TINY = TrainingConfig(size=32, channels=8, steps=3, batch_size=8, validation_images=8, validate_every=3)
 
@@ -37,7 +43,7 @@ def trained(monkeypatch):
 
     def no_training(config, folder, progress):
         asked.append(config)
-        (Path(folder) / "log.csv").write_text("seconds,kl\n1.5,2.0\n", encoding="utf-8")
+        write_log(Path(folder), [dict.fromkeys(COLUMNS, 2.0)])
         return config.model().eval()
 
     monkeypatch.setattr(experiments, "train", no_training)
@@ -125,9 +131,7 @@ def test_files_of_something_else_are_left_alone(tmp_path, trained):
         "": "holds no runs of an experiment: it has no column",
         "a,b\n1,2\n": "holds no runs of an experiment: it has no column",
         "\0\1\2": "holds no runs",
-        rows[:-30]: "is damaged in line 6; remove that line, and its run is repeated",
-        rows[:-2]: "is damaged in line 6; remove that line, and its run is repeated",
-        rows.replace("0.01,0,", "0.01,zero,"): "is damaged in line 2 .*; remove that line",
+        rows.replace("0.01,0,", "0.01,zero,"): r"is damaged in line 2 \(invalid literal .*\); remove that line",
         rows.replace("0.01,0,", "luck,0,"): "holds a run 'luck', which beta has not; choose another file",
     }
     for text, message in damaged.items():
@@ -151,6 +155,137 @@ def test_files_of_something_else_are_left_alone(tmp_path, trained):
     path.write_text(rows.rpartition("100,0,")[0], encoding="utf-8")  # the damaged line is removed
     assert len(run(path)) == 5
     assert len(trained) == count + 1
+
+
+def test_a_file_that_is_cut_anywhere_is_never_taken_for_whole(tmp_path):
+    """Also inside the quotes about a choice with a comma in its name."""
+    path = RESULTS / "full-size.csv"
+    whole = path.read_text(encoding="utf-8").replace("default,0,", '"default, and more",0,')
+    header, *lines = whole.splitlines(keepends=True)
+    assert any(line.startswith('"') for line in lines)
+    cut = tmp_path / "cut.csv"
+    for end in range(len(header), len(whole) + 1):
+        cut.write_text(whole[:end], encoding="utf-8")
+        kept = whole[:end].count("\n") - 1
+        if whole[:end].endswith("\n"):
+            assert len(experiments._read(cut)) == kept
+            continue
+        message = rf"cut.csv is damaged in line {kept + 2} \(.+\); remove that line, and its run is repeated$"
+        with pytest.raises(ValueError, match=message):
+            experiments._read(cut)
+
+
+def test_an_empty_line_is_no_run(tmp_path, trained):
+    path = tmp_path / "beta.csv"
+    rows = run(path)
+    path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert len(run(path)) == len(rows) == len(trained)
+
+
+def test_a_description_that_was_not_written_any_more_is_made_up_for(tmp_path, trained, monkeypatch):
+    path, write = tmp_path / "beta.csv", experiments.write_json
+
+    def means():
+        return json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["mean over seeds"]
+
+    def killed_before_the_last(file, content):
+        if len(trained) == 5:
+            raise KeyboardInterrupt
+        write(file, content)
+
+    monkeypatch.setattr(experiments, "write_json", killed_before_the_last)
+    with pytest.raises(KeyboardInterrupt):
+        run(path)
+    assert len(means()) == 4
+    monkeypatch.setattr(experiments, "write_json", write)
+    rows = run(path)
+    assert len(trained) == len(rows) == 5  # nothing was left to do
+    assert means() == experiments.summary(rows)
+
+
+# --- one precision, and one writer ------------------------------------------------------------------------------------
+@pytest.mark.parametrize("fastest", ["no", "bf16"])
+@pytest.mark.parametrize("recorded", sorted(RESULTS.glob("*.csv")), ids=lambda path: path.stem)
+@pytest.mark.filterwarnings("ignore:precision='bf16' is slow here")
+def test_recorded_experiments_can_be_gone_on_with(tmp_path, trained, monkeypatch, recorded, fastest):
+    """On any machine: what was recorded in one precision goes on in that."""
+    monkeypatch.setattr("microtutor.environment.choose_precision", lambda device: (fastest, "why"))
+    for file in (recorded, recorded.with_suffix(".json")):
+        shutil.copy(file, tmp_path)
+    path, rows = tmp_path / recorded.name, read_runs(recorded.stem)
+    before = path.with_suffix(".json").read_bytes()
+    seeds = 1 + max(int(row["seed"]) for row in rows)
+    assert len(run_experiment(recorded.stem, path, seeds=seeds, progress=False)) == len(rows)
+    assert not trained
+    assert path.with_suffix(".json").read_bytes() == before
+
+
+def test_auto_is_one_precision_for_all_rows_of_a_file(tmp_path, trained, monkeypatch):
+    path, base = tmp_path / "beta.csv", TINY.replace(precision="auto")
+    monkeypatch.setattr("microtutor.environment.choose_precision", lambda device: ("no", "why"))
+    run(path, base=base)
+    assert json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["base"]["precision"] == "no"
+    monkeypatch.setattr("microtutor.environment.choose_precision", lambda device: ("bf16", "why"))
+    run(path, base=base, seeds=2)  # on another machine
+    assert [config.precision for config in trained] == ["no"] * 10
+    with pytest.raises(ValueError, match=r"of another base, .* \(precision='no' there, 'bf16' asked for\); choose"):
+        run(path, base=TINY.replace(precision="bf16"))
+    path.unlink()
+    run(path, base=base)
+    assert {config.precision for config in trained[10:]} == {"bf16"}
+
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from microtutor import experiments
+from microtutor.training import TrainingConfig
+from microtutor.training.log import COLUMNS, write_log
+
+path, what = Path(sys.argv[1]), sys.argv[2]
+
+def no_training(config, folder, progress):
+    write_log(Path(folder), [dict.fromkeys(COLUMNS, 2.0)])
+    if what == "slow" and path.exists():
+        path.with_name("has begun").touch()
+        time.sleep(600)
+    return config.model().eval()
+
+experiments.train = no_training
+base = TrainingConfig(size=32, channels=8, steps=3, batch_size=8, validation_images=8, validate_every=3)
+try:
+    print(len(experiments.run_experiment("beta", path, seeds=1, images=6, base=base, progress=False)))
+except FileExistsError as error:
+    sys.exit(f"refused: {error}")
+"""
+
+
+def test_two_processes_do_not_write_into_one_file(tmp_path):
+    """The second is refused at once; the first one's death leaves no lock behind."""
+    path = tmp_path / "beta.csv"
+    command = [sys.executable, "-c", WRITER, str(path)]
+    first = subprocess.Popen([*command, "slow"])
+    try:
+        while not (tmp_path / "has begun").exists():
+            assert first.poll() is None
+            time.sleep(0.05)
+        there = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+        second = subprocess.run([*command, "quick"], capture_output=True, text=True, timeout=120)
+        assert second.returncode == 1
+        assert second.stderr == (
+            f"refused: another run is writing into {path} now; wait for its end, or choose another file\n"
+        )
+        assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == there
+        others = subprocess.run(
+            [*command[:-1], str(tmp_path / "other.csv"), "quick"], capture_output=True, text=True, timeout=120
+        )
+        assert others.stdout == "5\n"  # another file of the same folder
+    finally:
+        first.kill()
+        first.wait()
+    third = subprocess.run([*command, "quick"], capture_output=True, text=True, timeout=120)
+    assert (third.returncode, third.stdout) == (0, "5\n")
+    assert len(path.read_text(encoding="utf-8").splitlines()) == 6
 
 
 def test_an_experiment_goes_on_where_it_was_stopped(tmp_path):

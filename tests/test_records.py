@@ -136,6 +136,16 @@ def test_material_that_nobody_knows(tmp_path):
         source_for("lines-1-4", 32, material="granite")
 
 
+def test_numbers_of_lines_are_looked_at():
+    with pytest.raises(ValueError, match=r"expected count as \(fewest, most\) with fewest <= most .*, got \(5, 1\)"):
+        source_for("lines-1-4", 32, count=(5, 1), unseen=True)
+    with pytest.raises(TypeError, match=r"expected count as a whole number, got 1.5"):
+        source_for("lines-1-4", 32, count=(1.5, 2))
+    for material in (None, "ketton"):
+        with pytest.raises(ValueError, match="expected count, a number of lines, with line images only, got it with "):
+            source_for("berea", 32, material=material, count=(1, 4), unseen=True)
+
+
 @pytest.mark.parametrize(
     ("said", "message"),
     [
@@ -190,21 +200,38 @@ def test_json_holds_no_nan(tmp_path):
     assert record["curve"]["validation_statistics_error"][-1] is None
     text = (tmp_path / "r.json").read_text(encoding="utf-8")
     assert json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON")) == record
+    with pytest.raises(ValueError, match=r"expected at least one evaluation by the seed of its images, .*, got none"):
+        write_record(tmp_path / "r.json", evaluations={}, **given)
     log.write_text(lines[0] + "\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"expected rows in .*log.csv, got none; train again, or resume the run"):
-        write_record(tmp_path / "r.json", evaluations={}, **given)
+        write_record(tmp_path / "r.json", evaluations={0: evaluation}, **given)
     assert (tmp_path / "r.json").read_text(encoding="utf-8") == text
 
 
 def test_a_record_knows_how_many_processes_ran(tmp_path, monkeypatch):
     vae = train(TINY, tmp_path / "run", progress=False)
     given = {"command": "c", "commit": "abc", "config": TINY, "vae": vae, "run_folder": tmp_path / "run"}
+    given["evaluations"] = {0: evaluate(vae, TINY.lines().sample(5))}
     monkeypatch.setenv("WORLD_SIZE", "3")
     path, said = tmp_path / "run" / "training.json", TINY.as_dict()
     path.write_text(json.dumps(said), encoding="utf-8")
-    assert write_record(tmp_path / "r.json", evaluations={}, **given)["processes"] == 3
+    assert write_record(tmp_path / "r.json", **given)["processes"] == 3
     path.write_text(json.dumps(said | {"processes": 2}), encoding="utf-8")  # the run knows better than this process
-    assert write_record(tmp_path / "r.json", evaluations={}, **given)["processes"] == 2
+    assert write_record(tmp_path / "r.json", **given)["processes"] == 2
+
+
+@pytest.mark.parametrize("fastest", ["no", "bf16"])
+@pytest.mark.filterwarnings("ignore:precision='bf16' is slow here")  # on a processor without units for it
+def test_a_record_says_which_precision_auto_took(tmp_path, monkeypatch, fastest):
+    monkeypatch.setattr("microtutor.environment.choose_precision", lambda device: (fastest, "why"))
+    config = TINY.replace(precision="auto")
+    vae = train(config, tmp_path / "run", progress=False)
+    given = {"command": "c", "commit": "abc", "config": config, "vae": vae, "run_folder": tmp_path / "run"}
+    given["evaluations"] = {0: evaluate(vae, TINY.lines().sample(5))}
+    record = write_record(tmp_path / "r.json", **given)
+    assert TrainingConfig(**record["configuration"]) == config.replace(precision=fastest)
+    (tmp_path / "run" / "training.json").unlink()  # by an older version, which did not say it
+    assert write_record(tmp_path / "r.json", **given)["configuration"]["precision"] == "auto"
 
 
 WITHOUT_RESULTS = """

@@ -255,6 +255,12 @@ def test_lines_have_no_rock_report():
         records.write_rock_report("x.json", command="", vaes={}, rock="lines", crops=2)
 
 
+def test_a_rock_is_not_its_own_stranger():
+    """Its held-out blocks would be measured with the blocks that the networks learned from."""
+    with pytest.raises(ValueError, match="expected other as another rock than 'berea', got the same one"):
+        rock_report({"plain": network(size=16)}, rock="berea", other="berea", crops=2)
+
+
 @pytest.mark.skipif(not available("rock/berea.zip"), reason="the scan of Berea is not in the cache folder")
 def test_the_command_measures_on_rock(tmp_path):
     network().save_pretrained(tmp_path)

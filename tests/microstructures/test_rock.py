@@ -114,6 +114,7 @@ def test_a_volume_of_zeros_and_ones_will_do():
         (("marble",), ValueError, "expected one of berea, ketton or a volume, got 'marble'"),
         ((torch.zeros(5, 5),), TypeError, r"expected a name or a volume \(depth, height, width\) as .*, got a tensor"),
         ((VOLUME.float() / 2,), ValueError, r"expected a volume with values in \{0, 1\}"),
+        ((VOLUME.to(torch.complex64),), TypeError, r"expected a volume of real numbers in \{0, 1\}, got a tensor"),
         ((VOLUME, 0), ValueError, "expected size of at least 1, got 0"),
     ],
 )
