@@ -127,7 +127,8 @@ def run_experiment(
         path: the .csv file.
         seeds: how many runs of each choice.
         images: of the test split, to evaluate each run on.
-        base: what the choices change; by default that of the experiment.
+        base: what the choices change; by default that of the experiment. Where its precision is "auto", a file that
+            is there goes on in the precision it was begun in, and a new one takes the fastest here.
         progress: show a progress bar.
 
     Raises:
@@ -141,10 +142,10 @@ def run_experiment(
     base, path = _base(experiment, base), _csv(path)
     description = path.with_suffix(".json")
     check_outputs({"the rows": path, "their description": description}, overwrite=True)
+    _there(path, experiment, base, images)  # refuses what is wrong with it before anything is written, the lock too
     with only_writer(path.parent, path.name):
-        said = _said(description, experiment)
-        base = _in_one_precision(base, said if path.exists() else {})
-        rows, commit = _kept(path, said, experiment, base, images), current_commit()
+        said, base, rows = _there(path, experiment, base, images)
+        commit = current_commit()
         if rows and said.get("mean over seeds") != summary(rows):  # killed between the two files
             write_json(description, _description(experiment, base, images, rows))
         done = {(row["choice"], int(row["seed"])) for row in rows}
@@ -215,6 +216,15 @@ def _checksum(config: TrainingConfig, images: int) -> str:
     plain, asked = TrainingConfig().as_dict(), config.as_dict()
     chosen = {name: value for name, value in asked.items() if value != plain[name]}
     return hashlib.sha256(json.dumps([chosen, images], sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _there(
+    path: Path, experiment: str, base: TrainingConfig, images: int
+) -> tuple[dict[str, Any], TrainingConfig, list[dict[str, Any]]]:
+    """The description and the rows that there are, and between them the base to go on with."""
+    said = _said(path.with_suffix(".json"), experiment)
+    base = _in_one_precision(base, said if path.exists() else {})
+    return said, base, _kept(path, said, experiment, base, images)
 
 
 def _in_one_precision(base: TrainingConfig, said: dict[str, Any]) -> TrainingConfig:
