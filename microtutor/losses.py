@@ -11,8 +11,14 @@ from torch import Tensor, nn
 from torch.fft import irfft2, rfft2
 
 from microtutor.checks import check_choice, check_field, check_number, check_same_shape
-from microtutor.statistics.correlations import power_spectrum
-from microtutor.statistics.products import full_precision, image_of, parts_for_cache, spectrum_of, squared_modulus
+from microtutor.statistics.products import (
+    full_precision,
+    image_of,
+    parts_for_cache,
+    power_of,
+    spectrum_of,
+    squared_modulus,
+)
 
 Reduction = Literal["mean", "sum", "none"]
 
@@ -63,10 +69,10 @@ class StatisticsLoss(nn.Module):
         with torch.autocast(images.device.type, enabled=False):
             images = self._indicator(images)
             if images.requires_grad or images.ndim < 3 or not len(images):
-                return power_spectrum(images)
+                return power_of(images, 2)
             flat = images.reshape(-1, *images.shape[-2:])
             parts = parts_for_cache(len(flat), math.prod(flat.shape[-2:]), flat)
-            return torch.cat([power_spectrum(flat[part]) for part in parts]).unflatten(0, images.shape[:-2])
+            return torch.cat([power_of(flat[part], 2) for part in parts]).unflatten(0, images.shape[:-2])
 
     def _indicator(self, images: Tensor) -> Tensor:
         images = full_precision(images)
@@ -137,7 +143,7 @@ class _SpectralError(torch.autograd.Function):
         to_target = None
         if inputs:
             (images, target), (statistics, amplitude) = inputs, ctx.weights
-            power, pixels = power_spectrum(images), images.shape[-1] * images.shape[-2]
+            power, pixels = power_of(images, 2), images.shape[-1] * images.shape[-2]
             slope = 2 * statistics * (target - power) / pixels**2
             slope = slope + amplitude * (1 - _amplitude(power, pixels) / _amplitude(target, pixels))
             to_target = upstream * _multiplicity(images.shape[-1], target) * slope
@@ -201,6 +207,11 @@ def twin_likeness(a: Tensor, b: Tensor) -> Tensor:
     1.0
     """
     check_same_shape(check_field(a), check_field(b), ("the first image", "the second"))
+    return _likeness(a, b)
+
+
+def _likeness(a: Tensor, b: Tensor) -> Tensor:
+    """`twin_likeness` of images that are known to be such."""
     with torch.autocast(a.device.type, enabled=False):
         a, b = (full_precision(m) - full_precision(m).mean((-2, -1), keepdim=True) for m in (a, b))
         first, second = rfft2(a), rfft2(b)
@@ -280,8 +291,20 @@ class WeightedLoss:
         Args:
             output: has reconstruction (batch, 1, H, W), mean and log_variance (batch, latent_dim).
             target: (batch, 1, H, W).
+
+        Raises:
+            TypeError, ValueError: they are no float tensors of images of one shape, the target is not finite, or the
+                batch has no two finite halves where their likeness is asked for.
         """
+        check_field(target, name="target")
+        if self.diversity:
+            check_field(output.reconstruction, name="reconstruction")
+        return self.of(output, target)
+
+    def of(self, output, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """As a call, but without a look at the numbers, for which a program waits until a GPU has done its work."""
         made = output.reconstruction
+        check_field(made, name="reconstruction", finite=False)
         check_same_shape(made, target, ("the reconstruction", "the target"))
         terms = {"kl": kl_divergence(output.mean, output.log_variance)}
         total = self.beta * terms["kl"]
@@ -308,7 +331,7 @@ class WeightedLoss:
         if self.diversity:
             if len(made) % 2:
                 raise ValueError(f"expected an even batch, two images of each latent vector, got {len(made)} images")
-            alike = twin_likeness(*made.chunk(2))
+            alike = _likeness(*made.chunk(2))
             terms["likeness"] = alike.mean()
             # The logarithm, because likeness alone is flat where two images are equal: nothing would part them.
             alike = ((1 - self.likeness) / ((1 - alike).clamp_min(0) + 1e-4)).log()

@@ -10,6 +10,7 @@ from microtutor import losses
 from microtutor.losses import StatisticsLoss, WeightedLoss, amplitude_loss, data_loss, kl_divergence
 from microtutor.microstructures import LineImages
 from microtutor.statistics import autocorrelation, canonical_form, power_spectrum, products
+from tests.questions import NoQuestions
 
 SHAPES = [(4, 5), (5, 4), (1, 6), (6, 1), (1, 1), (2, 1, 4, 4), (3, 1, 5, 7)]
 
@@ -302,6 +303,34 @@ def test_weights_are_numbers_of_at_least_0(name):
             WeightedLoss(**{name: value})
     with pytest.raises(TypeError, match=rf"expected {name} as a finite number of at least 0, got '1' \(str\)"):
         WeightedLoss(**{name: "1"})
+
+
+def test_images_of_the_weighted_loss():
+    latents = {"mean": torch.zeros(2, 3), "log_variance": torch.zeros(2, 3)}
+    image, gaps = torch.rand(2, 1, 4, 4), torch.full((2, 1, 4, 4), torch.nan)
+    output, broken = (SimpleNamespace(reconstruction=m, **latents) for m in (image, gaps))
+    for data in (0.0, 1.0):
+        with pytest.raises(ValueError, match="expected finite values in the target, got NaN or infinity"):
+            WeightedLoss(alpha=1 - data, data=data)(output, gaps)
+    with pytest.raises(ValueError, match="expected finite values in the reconstruction, got NaN or infinity"):
+        WeightedLoss(diversity=1.0)(broken, image)
+    with pytest.raises(TypeError, match=r"expected the reconstruction as a float tensor, got .*int64"):
+        WeightedLoss()(SimpleNamespace(reconstruction=image.long(), **latents), image)
+    loss = WeightedLoss(data=1.0, greyness=1.0, diversity=1.0, soft_indicator=0.3)
+    assert loss.of(output, image)[0] == loss(output, image)[0]
+    assert loss.of(broken, image)[0].isnan()
+
+
+@pytest.mark.parametrize("size", [8, 11])  # 11: the mean is taken off before the transform
+def test_what_a_step_of_training_computes_asks_for_no_number(size):
+    made = torch.rand(2, 1, size, size, requires_grad=True)
+    latents = {"mean": torch.zeros(2, 3), "log_variance": torch.zeros(2, 3)}
+    loss = WeightedLoss(amplitude=1.0, data=1.0, greyness=1.0, diversity=1.0, soft_indicator=0.3)
+    output, image = SimpleNamespace(reconstruction=made, **latents), torch.rand(2, 1, size, size).round()
+    with NoQuestions():
+        loss.of(output, image)[0].backward()
+    with pytest.raises(AssertionError, match="aten"), NoQuestions():
+        loss(output, image)
 
 
 def test_other_settings_of_the_weighted_loss():

@@ -7,7 +7,6 @@ float16.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,10 +22,9 @@ from microtutor.statistics.products import (
     full_precision,
     pair_counts,
     periodic_means,
+    power_of,
     shifts_in_reach,
     spatial_axes,
-    spectrum_of,
-    squared_modulus,
     sums_of_products,
 )
 
@@ -57,10 +55,7 @@ def power_spectrum(m: Tensor, *, ndim: int = 2) -> Tensor:
             [0., 0.]])
     """
     m = m.float() if isinstance(m, Tensor) and m.dtype == torch.bool else m
-    m = full_precision(check_field(m, ndim=ndim, empty=True))
-    if not m.numel():  # FFT libraries refuse a batch of nothing
-        return m.new_empty(*m.shape[:-1], m.shape[-1] // 2 + 1)
-    return squared_modulus(spectrum_of(m, ndim)).div_(math.prod(m.shape[-ndim:]))
+    return power_of(check_field(m, ndim=ndim, empty=True), ndim)
 
 
 def autocorrelation(

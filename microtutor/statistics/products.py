@@ -110,6 +110,14 @@ def spectrum_of(m: Tensor, ndim: int) -> Tensor:
     return spectrum
 
 
+def power_of(m: Tensor, ndim: int) -> Tensor:
+    """|rfftn(m)|^2 / N over the last axes, whatever m holds; see `power_spectrum`."""
+    m = full_precision(m)
+    if not m.numel():  # FFT libraries refuse a batch of nothing
+        return m.new_empty(*m.shape[:-1], m.shape[-1] // 2 + 1)
+    return squared_modulus(spectrum_of(m, ndim)).div_(math.prod(m.shape[-ndim:]))
+
+
 def image_of(spectrum: Tensor, shape: torch.Size) -> Tensor:
     """irfftn(spectrum), accurate where `spectrum_of` is; it may overwrite its argument."""
     axes = spatial_axes(len(shape))
