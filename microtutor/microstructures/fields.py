@@ -11,7 +11,7 @@ from torch import Tensor
 
 from microtutor.checks import check_count, check_field, check_number, quote
 from microtutor.environment import find_device
-from microtutor.microstructures.samples import Images, Sample, stream
+from microtutor.microstructures.samples import Images, Sample, sent, stream
 
 NODES = 64  # of the quadrature: exact to rounding for every fraction
 
@@ -68,7 +68,7 @@ class GaussianFields(Images[FieldSample]):
         noise = torch.randn(n, 1, self.size, self.size, generator=generator, dtype=torch.float64)
         field = torch.fft.irfft2(torch.fft.rfft2(noise) * self._spectrum().sqrt(), s=noise.shape[-2:])
         images = (field > self._level()).float()
-        return FieldSample(images.to(device), field.float().to(device))
+        return FieldSample(sent(images, device), sent(field.float(), device))
 
     def correlation(self) -> Tensor:
         """Correlation of the field with itself at all shifts, (size, size) float64; 1 at shift 0, which is [0, 0]."""
@@ -163,7 +163,7 @@ class OverlappingDiscs(Images[Sample]):
         for k in range(int(number.max())):
             centre = torch.rand(n, 2, generator=generator, dtype=torch.float64) * self.size
             images |= (_squared_distance(centre, self.size) < self.radius**2) & (number > k)[:, None, None]
-        return Sample(images[:, None].float().to(device))
+        return Sample(sent(images[:, None].float(), device))
 
     def statistics(self) -> Tensor:
         """The two-point statistics that the images have on average, (size, size) float64, shift 0 at [0, 0].
@@ -244,7 +244,7 @@ class VoronoiGrains(Images[GrainSample]):
             nearest = torch.minimum(nearest, distance)
         images = coloured.gather(1, labels.flatten(1)).view(n, 1, self.size, self.size).float()
         exact = torch.float32 if device.type == "mps" else torch.float64  # mps has no float64
-        return GrainSample(images.to(device), labels.to(device), seeds.to(device, exact))
+        return GrainSample(sent(images, device), sent(labels, device), sent(seeds.to(exact), device))
 
 
 def _squared_distance(points: Tensor, size: int) -> Tensor:

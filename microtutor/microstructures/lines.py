@@ -13,7 +13,7 @@ from torch import Tensor
 from microtutor.checks import check_bool, check_count, quote
 from microtutor.environment import find_device
 from microtutor.files import replacing, write_csv
-from microtutor.microstructures.samples import Images, Sample, stream
+from microtutor.microstructures.samples import Images, Sample, sent, stream
 
 PAPER_SIZE = 224
 TRIES = 50
@@ -105,8 +105,8 @@ class LineImages(Images[LineSample]):
         along, across, drawn = self._place(wanted, generator)
         rows = torch.where(vertical[:, None, None], along, across)
         columns = torch.where(vertical[:, None, None], across, along)
-        images = self._draw(rows.to(device), columns.to(device))
-        return LineSample(images, vertical.to(device), drawn.sum(1).to(device))
+        images = self._draw(sent(rows, device), sent(columns, device))
+        return LineSample(images, sent(vertical, device), sent(drawn.sum(1), device))
 
     def _place(self, wanted: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Choose the lines: their extents [first, last) along and across, (n, K, 2) each, and which exist, (n, K)."""

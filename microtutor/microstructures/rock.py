@@ -14,7 +14,7 @@ from microtutor.checks import check_bool, check_choice, check_count, check_numbe
 from microtutor.environment import find_device
 from microtutor.microstructures.grey import check_path, read_stack
 from microtutor.microstructures.images import ask_about_labels, grey_level
-from microtutor.microstructures.samples import SPLITS, Images, Sample, stream
+from microtutor.microstructures.samples import SPLITS, Images, Sample, sent, stream
 from microtutor.microstructures.sources import fetch
 
 ROCK_SPLITS = (*SPLITS, "all")
@@ -202,7 +202,7 @@ class RockCrops(Images[RockSample]):
         for image, a, c, t in zip(images, axis.tolist(), corner.tolist(), turn.tolist()):
             crop = self._cut(a, c)
             image[0] = _turned(crop, t) if self.augment and split == "train" else crop
-        return RockSample(images.to(device), axis.to(device), corner.to(device))
+        return RockSample(*(sent(x, device) for x in (images, axis, corner)))
 
     def _choices(self, split: str) -> list[tuple[int, list[tuple[int, int]]]]:
         """All (axis, [(first corner, number of corners)] along each axis) that crops of a split can have."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from microtutor.checks import check_choice, check_count, describe
 from microtutor.streams import named_generator, seeded_generator
 
-__all__ = ["SPLITS", "Images", "Sample", "ask", "check_images", "checked_images", "seeded_generator", "stream"]
+__all__ = ["SPLITS", "Images", "Sample", "ask", "check_images", "checked_images", "seeded_generator", "sent", "stream"]
 
 SPLITS = ("train", "validation", "test")
 TOLERANCE = 1e-4  # of values in [0, 1], as rounding may carry them past the ends
@@ -27,6 +27,11 @@ def stream(n: int, seed: int, split: str, index: int, *, splits: Sequence[str] =
     check_count(seed, name="seed", minimum=0)
     check_count(index, name="index", minimum=0)
     return named_generator(f"{split} images", seed, index)
+
+
+def sent(x: Tensor, device: torch.device) -> Tensor:
+    """x on a device; a GPU fetches it when it gets there, and the program goes on meanwhile."""
+    return x.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else x.to(device)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from hypothesis import given
 
 from microtutor.microstructures import LineImages
 from microtutor.statistics import autocorrelation, canonical_form
+from microtutor.statistics.canonical import _in_canonical_form, canonical_batch
+from tests.questions import NoQuestions
 from tests.strategies import phase_images, symmetric_images, twins
 
 
@@ -114,3 +116,35 @@ def test_gradients_follow_their_pixels():
 def test_bad_images(value, error, message):
     with pytest.raises(error, match=message):
         canonical_form(value)
+
+
+# --- batches to train on ----------------------------------------------------------------------------------------------
+@given(st.one_of(phase_images(), symmetric_images()))
+def test_without_questions_every_twin_comes_to_the_same(image):
+    every = twins(image)
+    assert torch.equal(_in_canonical_form(every, ask=False), canonical_form(every))
+
+
+def test_a_batch_to_train_on_asks_for_no_number():
+    lines = LineImages(count=(0, 2), size=64).sample(40).images  # empty ones and single ones tie
+    wanted = canonical_form(lines)
+    assert torch.equal(canonical_batch(lines), wanted)
+    with NoQuestions():
+        found = _in_canonical_form(lines, ask=False)
+    assert torch.equal(found, wanted)
+    with pytest.raises(AssertionError, match="aten"), NoQuestions():
+        _in_canonical_form(lines, ask=True)
+    assert canonical_batch(lines[:0]).shape == (0, 1, 64, 64)
+
+
+@pytest.mark.gpu
+def test_no_program_waits_for_a_batch_on_a_gpu():
+    lines = LineImages(count=(0, 2), size=64)
+    wanted = canonical_batch(lines.sample(40, device="cuda").images)  # what is kept on the GPU is there now
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        found = canonical_batch(lines.sample(40, device="cuda").images)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert torch.equal(found, wanted)
+    assert torch.equal(found.cpu(), canonical_form(lines.sample(40).images))
