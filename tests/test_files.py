@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from microtutor import files
-from microtutor.files import check_outputs, replacing, write_csv, write_json
+from microtutor.files import check_outputs, only_writer, replacing, write_csv, write_json
 
 
 def names(folder):
@@ -325,3 +325,18 @@ def test_no_message_shows_the_temporary_name(tmp_path):
     with pytest.raises(OSError, match=r"cannot write .*a.png: encoder error") as caught:
         write()
     assert ".part" not in str(caught.value)
+
+
+# --- one writer -------------------------------------------------------------------------------------------------------
+def test_a_folder_and_each_of_its_files_have_one_writer(tmp_path):
+    folder = tmp_path / "new"
+    for _ in range(2):  # the locks stay as files, and are free again
+        with only_writer(folder), only_writer(folder, "a.csv"), only_writer(folder, "b.csv"):
+            with pytest.raises(
+                FileExistsError, match=r"another run is writing into .*new now; .* choose another folder$"
+            ):
+                with only_writer(folder):
+                    pass
+            with pytest.raises(FileExistsError, match=r"is writing into .*a.csv now; .* or choose another file$"):
+                with only_writer(folder, "a.csv"):
+                    pass
