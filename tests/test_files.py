@@ -332,11 +332,13 @@ def test_a_folder_and_each_of_its_files_have_one_writer(tmp_path):
     folder = tmp_path / "new"
     for _ in range(2):  # the locks stay as files, and are free again
         with only_writer(folder), only_writer(folder, "a.csv"), only_writer(folder, "b.csv"):
-            with pytest.raises(
-                FileExistsError, match=r"another run is writing into .*new now; .* choose another folder$"
+            with (
+                pytest.raises(
+                    FileExistsError, match=r"another run is writing into .*new now; .* choose another folder$"
+                ),
+                only_writer(folder),
             ):
-                with only_writer(folder):
-                    pass
+                pass
             with pytest.raises(FileExistsError, match=r"is writing into .*a.csv now; .* or choose another file$"):
                 with only_writer(folder, "a.csv"):
                     pass
