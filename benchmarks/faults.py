@@ -31,6 +31,7 @@ import torch
 from microtutor import report_environment
 from microtutor.files import write_json
 from microtutor.models import VAE
+from microtutor.records import current_commit
 from microtutor.training import CHECKPOINT, TrainingConfig, read_log, train
 from microtutor.training import loop as training_loop
 
@@ -235,7 +236,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--kinds", nargs="*", choices=KINDS, default=list(KINDS))
     parser.add_argument("--record", help="write what was tried to this JSON file")
-    choices = parser.parse_args()
+    choices, commit = parser.parse_args(), current_commit()
     torch.set_num_threads(1)
     processes.set_forkserver_preload(["microtutor.training", "torch._dynamo"])  # what takes long to import
     with new_folder() as folder:
@@ -251,6 +252,7 @@ def main() -> None:
     if choices.record:
         record = {
             "command": f"python benchmarks/faults.py --trials {choices.trials}",
+            "commit": commit,
             "environment": report_environment(show=False),
             "trials": dict.fromkeys(choices.kinds, choices.trials),
             "seconds": seconds,

@@ -28,6 +28,7 @@ from torch import Tensor
 from microtutor import report_environment
 from microtutor.evaluation import diversity
 from microtutor.files import write_json
+from microtutor.losses import greyness
 from microtutor.microstructures import LineImages
 from microtutor.microstructures.micrographs import LI2018, RockCrops, load_li2018
 from microtutor.reconstruction import reconstruct
@@ -130,7 +131,7 @@ def realisations() -> list[dict[str, Any]]:
                 "tolerance": tolerance,
                 "error_max": short(statistics_error(found, f).max().item()),
                 "thresholded_error_mean": short(statistics_error(black_and_white, f).mean().item()),
-                "greyness": short((found * (1 - found)).mean().item()),
+                "greyness": short(greyness(found).mean().item()),
                 "distance": short(made.median),
                 "unrelated_distance": short(made.unrelated_median),
                 "ratio": short(made.ratio),

@@ -17,9 +17,11 @@ from contextlib import contextmanager
 
 from microtutor import report_environment
 from microtutor.files import write_json
+from microtutor.records import current_commit
 
 SETTINGS = {
     "default": {},
+    "GOMP_SPINCOUNT=5000": {"GOMP_SPINCOUNT": "5000"},
     "GOMP_SPINCOUNT=1000": {"GOMP_SPINCOUNT": "1000"},
     "OMP_WAIT_POLICY=passive": {"OMP_WAIT_POLICY": "passive"},
 }
@@ -67,7 +69,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=80)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--record", help="write the table to this JSON file")
-    choices = parser.parse_args()
+    choices, commit = parser.parse_args(), current_commit()
     kinds = ("alone", "beside a busy loop", "beside a second run")
     times: dict[str, dict[str, list[float]]] = {name: {kind: [] for kind in kinds} for name in SETTINGS}
     for _ in range(choices.repeats):
@@ -86,6 +88,7 @@ def main() -> None:
     if choices.record:
         record = {
             "command": f"python benchmarks/threads.py --steps {choices.steps} --repeats {choices.repeats}",
+            "commit": commit,
             "environment": report_environment(show=False),
             "table": table,
         }

@@ -22,7 +22,7 @@ from microtutor.files import check_outputs, only_writer, write_csv, write_json
 from microtutor.records import METRICS, current_commit, metrics
 from microtutor.training import PRESETS, TrainingConfig, read_log, train
 
-PLAIN = {"gauge": "none", "warm_up": 0.0}
+PLAIN = {"canonical": False, "data_warm_up": 0.0}
 FULL = PRESETS["classroom"].replace(steps=1500, validate_every=500, checkpoint_every=1500)
 BASE = FULL.replace(steps=800, validate_every=400)
 LARGE = PRESETS["laptop"].replace(steps=1000, validate_every=500, checkpoint_every=1000)
@@ -35,14 +35,14 @@ EXPERIMENTS: dict[str, dict[str, dict[str, Any]]] = {
     # the recipe, one part taken away or changed at a time
     "ablation": {
         "default": {},
-        "no warm-up": {"warm_up": 0.0},
-        "shorter warm-up, 30 %": {"warm_up": 0.3},
-        "longer warm-up, 90 %": {"warm_up": 0.9},
+        "no warm-up": {"data_warm_up": 0.0},
+        "shorter warm-up, 30 %": {"data_warm_up": 0.3},
+        "longer warm-up, 90 %": {"data_warm_up": 0.9},
         "10 % data space to the end": {"final_data_share": 0.1},
         "50 % data space to the end": {"final_data_share": 0.5},
         "data space, canonical images": {"loss": "data"},
-        "data space, plain images": {"loss": "data", "gauge": "none"},
-        "plain images": {"gauge": "none"},
+        "data space, plain images": {"loss": "data", "canonical": False},
+        "plain images": {"canonical": False},
         "plain images, no warm-up": PLAIN,
         "no amplitude term": {"amplitude": 0.0},
         "batches of 64, half the steps": {"batch_size": 64, "steps": FULL.steps // 2},
@@ -54,19 +54,19 @@ EXPERIMENTS: dict[str, dict[str, dict[str, Any]]] = {
         "default": {},
         "50 % data space to the end": {"final_data_share": 0.5},
         "data space, canonical images": {"loss": "data"},
-        "data space, plain images": {"loss": "data", "gauge": "none"},
+        "data space, plain images": {"loss": "data", "canonical": False},
         "plain images, no warm-up": PLAIN,
     },
     # the recipe of the harder set: 3 to 6 lines
     "harder": {
         "default": {},
         "less KL, beta 0.2": {"beta": 0.2},
-        "  and longer warm-up, 90 %": {"beta": 0.2, "warm_up": 0.9},
-        "  and alpha 500, amplitude 4": {"beta": 0.2, "warm_up": 0.9, "alpha": 500.0, "amplitude": 4.0},
+        "  and longer warm-up, 90 %": {"beta": 0.2, "data_warm_up": 0.9},
+        "  and alpha 500, amplitude 4": {"beta": 0.2, "data_warm_up": 0.9, "alpha": 500.0, "amplitude": 4.0},
         "data space, canonical images": {"loss": "data"},
     },
     # what it does to let grey values cost something, where ghosts of lines are counted as lines
-    "grey": {f"price {value:g}": {"greyness": value} for value in (0.0, 1.0, 4.0, 16.0)},
+    "grey": {f"penalty {value:g}": {"grey_penalty": value} for value in (0.0, 1.0, 4.0, 16.0)},
     # the paper's three questions, on its own terms: plain images, no warm-up
     "paper": {
         "data space only": PLAIN | {"loss": "data"},

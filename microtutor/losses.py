@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.fft import irfft2, rfft2
 
-from microtutor.checks import check_choice, check_field, check_number, check_same_shape
-from microtutor.statistics.products import (
+from microtutor.checks import check_choice, check_field, check_number, check_phase, check_same_shape
+from microtutor.statistics.fft import (
     full_precision,
     image_of,
     parts_for_cache,
@@ -192,18 +192,18 @@ def data_loss(reconstruction: Tensor, target: Tensor) -> Tensor:
         return (full_precision(reconstruction) - full_precision(target)).square().sum((-2, -1)).mean()
 
 
-def twin_likeness(a: Tensor, b: Tensor) -> Tensor:
-    """How alike two images are when best aligned: their largest correlation over cyclic shifts and inversion, (...).
+def aligned_correlation(a: Tensor, b: Tensor) -> Tensor:
+    """The largest correlation of two images over all cyclic shifts and inversion, shape (...).
 
-    1 for twins, images that differ by a shift or an inversion only; small for images that share no more than their
-    statistics. Where both have the variance v, the mean squared difference after best alignment is 2 v (1 - likeness).
-    A constant image is like nothing. Differentiable: a step that lowers it pulls two images apart.
+    1 for equivalent images, which differ by a shift or an inversion only; small for images that share no more than
+    their statistics; 0 if an image is constant. Where both have the variance v, the mean squared difference after best
+    alignment is 2 v (1 - correlation). Differentiable: a step that lowers it pulls two images apart.
 
     Args:
         a, b: shape (..., H, W).
 
     >>> image = torch.eye(4); image[0, 1] = 1
-    >>> round(twin_likeness(image, image.roll(1, 0).flip((0, 1))).item(), 3)
+    >>> round(aligned_correlation(image, image.roll(1, 0).flip((0, 1))).item(), 3)
     1.0
     """
     check_same_shape(check_field(a), check_field(b), ("the first image", "the second"))
@@ -211,7 +211,7 @@ def twin_likeness(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _likeness(a: Tensor, b: Tensor) -> Tensor:
-    """`twin_likeness` of images that are known to be such."""
+    """`aligned_correlation` of images that are known to be such."""
     with torch.autocast(a.device.type, enabled=False):
         a, b = (full_precision(m) - full_precision(m).mean((-2, -1), keepdim=True) for m in (a, b))
         first, second = rfft2(a), rfft2(b)
@@ -219,6 +219,19 @@ def _likeness(a: Tensor, b: Tensor) -> Tensor:
         spread = a.square().sum((-2, -1)) * b.square().sum((-2, -1))
         pixels = math.prod(a.shape[-2:])
         return torch.maximum(upright, inverted) / (spread + (1e-6 * pixels) ** 2).sqrt()
+
+
+def greyness(m: Tensor) -> Tensor:
+    """How far an image is from black and white: the mean of 4 m (1 - m), shape (...), from 0 to 1 for all 0.5.
+
+    Args:
+        m: shape (..., H, W), values in [0, 1].
+
+    >>> greyness(torch.tensor([[0.0, 1.0], [0.5, 0.5]]))
+    tensor(0.5000)
+    """
+    m = full_precision(check_phase(m))
+    return (4 * m * (1 - m)).mean((-2, -1))
 
 
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
@@ -245,20 +258,20 @@ def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
 class WeightedLoss:
     """What a VAE is trained on: alpha * statistics + amplitude * amplitudes + data * pixels + beta * KL, per image.
 
-    With greyness above 0, also greyness * sum m (1 - m) over the pixels m of the reconstruction, which costs nothing
-    where they are black or white. If its decoder takes noise, also
-    diversity * max(0, log((1 - likeness) / (1 - twin_likeness))), for two images decoded from the same latent vector.
+    With grey_penalty above 0, also grey_penalty * sum m (1 - m) over the pixels m of the reconstruction, which costs
+    nothing where they are black or white. If its decoder takes noise, also, for two images decoded from the same latent
+    vector, diversity * max(0, log((1 - max_correlation) / (1 - aligned_correlation))).
 
     Attributes:
         alpha: weight of the squared statistics difference, summed over all shifts.
         beta: weight of the KL divergence.
         amplitude: weight of `amplitude_loss`.
         data: weight of `data_loss`.
-        greyness: weight of the greyness of the reconstruction.
+        grey_penalty: weight of grey values in the reconstruction.
         soft_indicator: width of the soft phase indicator in both spectral terms; see `StatisticsLoss`.
-        diversity: weight of the likeness of the two halves of the batch, which must have been decoded from the same
-            latents with different noise; see `twin_likeness`.
-        likeness: how alike they may be at no cost.
+        diversity: weight of the `aligned_correlation` of the two halves of the batch, which must have been decoded from
+            the same latents with different noise.
+        max_correlation: how alike they may be at no cost.
 
     A term of weight 0 is not computed.
 
@@ -274,15 +287,15 @@ class WeightedLoss:
     beta: float = 1.0
     amplitude: float = 0.0
     data: float = 0.0
-    greyness: float = 0.0
+    grey_penalty: float = 0.0
     soft_indicator: float | None = None
     diversity: float = 0.0
-    likeness: float = 0.3
+    max_correlation: float = 0.3
 
     def __post_init__(self) -> None:
-        for name in ("alpha", "beta", "amplitude", "data", "greyness", "diversity"):
+        for name in ("alpha", "beta", "amplitude", "data", "grey_penalty", "diversity"):
             check_number(getattr(self, name), name=name, minimum=0)
-        check_number(self.likeness, name="likeness", minimum=0, below=1)
+        check_number(self.max_correlation, name="max_correlation", minimum=0, below=1)
         check_number(self.soft_indicator, name="soft_indicator", above=0, optional=True)
 
     def __call__(self, output, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -324,17 +337,17 @@ class WeightedLoss:
         if self.data:
             terms["data"] = data_loss(made, target)
             total = total + self.data * terms["data"]
-        if self.greyness:
+        if self.grey_penalty:
             m = full_precision(made)
-            terms["greyness"] = (m * (1 - m)).sum((-2, -1)).mean()
-            total = total + self.greyness * terms["greyness"]
+            terms["grey_penalty"] = (m * (1 - m)).sum((-2, -1)).mean()
+            total = total + self.grey_penalty * terms["grey_penalty"]
         if self.diversity:
             if len(made) % 2:
                 raise ValueError(f"expected an even batch, two images of each latent vector, got {len(made)} images")
             alike = _likeness(*made.chunk(2))
-            terms["likeness"] = alike.mean()
-            # The logarithm, because likeness alone is flat where two images are equal: nothing would part them.
-            alike = ((1 - self.likeness) / ((1 - alike).clamp_min(0) + 1e-4)).log()
+            terms["aligned_correlation"] = alike.mean()
+            # The logarithm, because the correlation alone is flat where two images are equal: nothing would part them.
+            alike = ((1 - self.max_correlation) / ((1 - alike).clamp_min(0) + 1e-4)).log()
             total = total + self.diversity * alike.relu().mean()
         return total, {name: value.detach() for name, value in terms.items()}
 

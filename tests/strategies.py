@@ -1,4 +1,4 @@
-"""Images for property-based tests: small, two-valued or of 256 greys, and those that treat their twins alike."""
+"""Images for property-based tests: small, two-valued or of 256 greys; and all that are equivalent to one."""
 
 import hypothesis.strategies as st
 import torch
@@ -40,7 +40,7 @@ def symmetric_images(draw) -> Tensor:
     return torch.full((height, width), m[0, 0].item(), dtype=torch.float64)
 
 
-def twins(image: Tensor) -> Tensor:
+def equivalent_images(image: Tensor) -> Tensor:
     """Every cyclic shift of an image (H, W) and of its inversion, (2 H W, H, W)."""
     height, width = image.shape
     return torch.stack(

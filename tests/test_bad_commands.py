@@ -109,19 +109,19 @@ statistics good.png --figure folder.png/../good.png --overwrite
 statistics good.npy --output good.npy --overwrite
 statistics good.png --output x.npy --figure x.npy
 statistics good.png --output new/taken.npz
-statistics twins.tif
+statistics pair.tif
 reconstruct good.png --output good.png
 reconstruct good.png --output good.png --overwrite
-reconstruct twin-2.png --output twin.png --number 3 --overwrite
-reconstruct good.png --output twin.png --number 3
+reconstruct realisation-2.png --output realisation.png --number 3 --overwrite
+reconstruct good.png --output realisation.png --number 3
 reconstruct good.png --output new.png --number {TOO_MANY}
 train classroom --output run --record run/training.json
 train classroom --output run --record run/model.safetensors
 train classroom --output run --record run/TRAINING.json
-train classroom --output weights/good --set start=weights/good --overwrite
-train classroom --output weights/good --set start=weights/good --resume
-train classroom --output run {TINY} --set start=nonsense
-train classroom --output run {TINY} --set start=weights/good --record weights/good/config.json --overwrite
+train classroom --output weights/good --set initial_weights=weights/good --overwrite
+train classroom --output weights/good --set initial_weights=weights/good --resume
+train classroom --output run {TINY} --set initial_weights=nonsense
+train classroom --output run {TINY} --set initial_weights=weights/good --record weights/good/config.json --overwrite
 train classroom --output run {TINY} --set material=own
 train classroom --output run {TINY} --set precision=fp16 --device cpu
 train classroom --output run {TINY} --set size=50
@@ -140,7 +140,7 @@ train classroom --output run --set channels=8000000000000
 train classroom --output run --set size=3200000000
 train classroom --output run --set learning_rate=0
 train classroom --output run --set count=4-1
-train classroom --output run --set warm_up=1.5
+train classroom --output run --set data_warm_up=1.5
 experiment beta --output experiments/foreign.csv
 experiment beta --output experiments/binary.csv
 experiment beta --output experiments/cut.csv
@@ -243,9 +243,9 @@ def folder(tmp_path_factory):
 
 
 def pictures(here: Path, noise: np.ndarray, grey: np.ndarray) -> None:
-    for name in ("good.png", "twin-2.png", "twins.tif"):
+    for name in ("good.png", "realisation-2.png", "pair.tif"):
         Image.fromarray(noise).save(here / name)
-    (here / "twins_statistics.npy").write_text("of twins.png", encoding="utf-8")
+    (here / "pair_statistics.npy").write_text("of pair.png", encoding="utf-8")
     (here / "text.png").write_text("no picture", encoding="utf-8")
     (here / "empty.png").write_bytes(b"")
     file = io.BytesIO()
@@ -340,7 +340,7 @@ def no_work(monkeypatch):
     ):
         monkeypatch.setattr(f"microtutor.{name}", begin)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr("microtutor.microstructures.sources.fetch_from", begin)
+    monkeypatch.setattr("microtutor.microstructures.datasets.fetch_from", begin)
 
 
 @pytest.mark.usefixtures("no_work")

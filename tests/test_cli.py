@@ -62,13 +62,13 @@ def test_reproduce_trains_what_the_records_say(tmp_path, monkeypatch):
     monkeypatch.setattr("microtutor.models.shipped_weights", lambda: ["lines-1-4", "lines-3-6"])
     recorded = {"lines-1-4": tiny, "lines-3-6": tiny.replace(start="runs/first"), "first": tiny.replace(seed=1)}
     monkeypatch.setattr("microtutor.records.recorded_configuration", recorded.__getitem__)
-    settings = sys.modules["microtutor.evaluation.report"]  # the name alone is the function
+    settings = sys.modules["microtutor.evaluation.paper_table"]  # the name alone is the function
     monkeypatch.setattr(settings, "TRAINING_IMAGES", 40)
     monkeypatch.setattr(settings, "SEARCHED", 1)
     said = run("reproduce", "--train", "--images", 20, "--output", tmp_path)
     assert said.exit_code == 0, said.output
     assert (tmp_path / "lines-3-6" / "model.safetensors").is_file()
-    started = json.loads((tmp_path / "lines-3-6" / "training.json").read_text(encoding="utf-8"))["start"]
+    started = json.loads((tmp_path / "lines-3-6" / "training.json").read_text(encoding="utf-8"))["initial_weights"]
     assert started == str(tmp_path / "first")
     assert (tmp_path / "first" / "model.safetensors").is_file()
     names = [line.split("  ")[0] for line in said.stdout.splitlines()]
@@ -117,23 +117,25 @@ def test_statistics_as_npz(picture, tmp_path):
 
 def test_reconstruct_from_a_file(picture, tmp_path):
     path, image = picture
-    said = run("reconstruct", path, "--dark", "--output", tmp_path / "twin.png", "--steps", 200, "--device", "cpu")
+    said = run(
+        "reconstruct", path, "--dark", "--output", tmp_path / "realisation.png", "--steps", 200, "--device", "cpu"
+    )
     assert said.exit_code == 0, said.output
-    with Image.open(tmp_path / "twin.png") as twin:
-        made = 1 - torch.from_numpy(np.asarray(twin) / 255)
+    with Image.open(tmp_path / "realisation.png") as made_file:
+        made = 1 - torch.from_numpy(np.asarray(made_file) / 255)
     assert (autocorrelation(made) - autocorrelation(image.double())).square().mean() < 1e-5
 
 
 def test_reconstruct_several_in_black_and_white(picture, tmp_path):
     path, image = picture
     options = ["--number", 2, "--binary", "--boundary", "open", "--steps", 60, "--device", "cpu"]
-    said = run("reconstruct", path, "--dark", "--output", tmp_path / "twin.png", *options)
+    said = run("reconstruct", path, "--dark", "--output", tmp_path / "realisation.png", *options)
     assert said.exit_code == 0, said.output
     for i in (1, 2):
-        with Image.open(tmp_path / f"twin-{i}.png") as twin:
-            made = 1 - torch.from_numpy(np.asarray(twin) / 255)
+        with Image.open(tmp_path / f"realisation-{i}.png") as made_file:
+            made = 1 - torch.from_numpy(np.asarray(made_file) / 255)
         assert set(made.unique().tolist()) == {0, 1}
-        assert f"twin-{i}.png: statistics error" in said.output
+        assert f"realisation-{i}.png: statistics error" in said.output
         assert (made.mean() - image.double().mean()).abs() < 0.01
 
 
@@ -241,12 +243,12 @@ def test_reconstructions_are_kept_and_never_take_the_place_of_the_image(picture,
         assert said.exit_code == 2
         assert "expected another file for --output than the image" in said.stderr
         assert contents(tmp_path) == first
-    (tmp_path / "twin-2.png").write_text("mine", encoding="utf-8")
-    assert run("reconstruct", path, "--output", tmp_path / "twin.png", "--number", 3, *few).exit_code == 2
-    assert set(contents(tmp_path)) == {"lines.png", "twin-2.png"}
-    said = run("reconstruct", path, "--output", tmp_path / "twin.png", "--number", 3, *few, "--overwrite")
+    (tmp_path / "realisation-2.png").write_text("mine", encoding="utf-8")
+    assert run("reconstruct", path, "--output", tmp_path / "realisation.png", "--number", 3, *few).exit_code == 2
+    assert set(contents(tmp_path)) == {"lines.png", "realisation-2.png"}
+    said = run("reconstruct", path, "--output", tmp_path / "realisation.png", "--number", 3, *few, "--overwrite")
     assert said.exit_code == 0, said.output
-    assert set(contents(tmp_path)) == {"lines.png", "twin-1.png", "twin-2.png", "twin-3.png"}
+    assert set(contents(tmp_path)) == {"lines.png", "realisation-1.png", "realisation-2.png", "realisation-3.png"}
     assert contents(tmp_path)["lines.png"] == first["lines.png"]
 
 

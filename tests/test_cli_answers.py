@@ -148,7 +148,7 @@ def test_usage_in_one_line():
 
 
 def test_warnings_are_notes_of_one_line(picture):
-    done = run("reconstruct", picture, "--output", "twin.png", "--steps", 3, "--device", "cpu")
+    done = run("reconstruct", picture, "--output", "realisation.png", "--steps", 3, "--device", "cpu")
     assert done.exit_code == 0, done.output
     assert re.search(r"^microtutor: note: 1 of 1 images stopped within 3 steps", done.stderr, re.M)
 

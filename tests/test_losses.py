@@ -9,7 +9,7 @@ from torch.distributions import Normal
 from microtutor import losses
 from microtutor.losses import StatisticsLoss, WeightedLoss, amplitude_loss, data_loss, kl_divergence
 from microtutor.microstructures import LineImages
-from microtutor.statistics import autocorrelation, canonical_form, power_spectrum, products
+from microtutor.statistics import autocorrelation, canonical_form, fft, power_spectrum
 from tests.questions import NoQuestions
 
 SHAPES = [(4, 5), (5, 4), (1, 6), (6, 1), (1, 1), (2, 1, 4, 4), (3, 1, 5, 7)]
@@ -50,7 +50,7 @@ def test_statistics_loss_by_hand():
     assert StatisticsLoss("sum")(a, b).item() == pytest.approx(1 / 16 + 1 / 4 + 1 / 16)
 
 
-def test_twins_have_no_error():
+def test_equivalent_images_have_no_error():
     images = LineImages(size=64).sample(8).images
     assert StatisticsLoss()(canonical_form(images), images) < 1e-14
     assert StatisticsLoss()(images, images) == 0
@@ -105,7 +105,7 @@ def test_chunks_and_memory_layout_do_not_matter(monkeypatch):
     a, b = noise(7, 3, 6, 5, seed=1), noise(7, 3, 6, 5, seed=2)
     wanted_loss = by_definition(a, b).mean((-2, -1))
     for chunk in (1, 70, 2**18):
-        monkeypatch.setattr(products, "CHUNK", chunk)
+        monkeypatch.setattr(fft, "CHUNK", chunk)
         for memory_format in (torch.contiguous_format, torch.channels_last):
             x = a.contiguous(memory_format=memory_format).requires_grad_()
             found = StatisticsLoss("none")(x, b)
@@ -217,21 +217,21 @@ def an_output(seed=1):
 
 def test_weighted_loss_is_the_sum_of_its_parts():
     output, target = an_output(), noise(4, 1, 8, 8, dtype=torch.float32).round()
-    weights = {"alpha": 7.0, "beta": 0.5, "amplitude": 3.0, "data": 2.0, "greyness": 4.0}
+    weights = {"alpha": 7.0, "beta": 0.5, "amplitude": 3.0, "data": 2.0, "grey_penalty": 4.0}
     total, terms = WeightedLoss(**weights, soft_indicator=0.25)(output, target)
     parts = {
         "kl": kl_divergence(output.mean, output.log_variance),
         "statistics": by_definition(output.reconstruction, target, soft(0.25)).sum() / 4,
         "amplitude": amplitude_loss(soft(0.25)(output.reconstruction), soft(0.25)(target)),
         "data": data_loss(output.reconstruction, target),
-        "greyness": (output.reconstruction - output.reconstruction**2).sum() / 4,
+        "grey_penalty": (output.reconstruction - output.reconstruction**2).sum() / 4,
     }
     assert terms.keys() == parts.keys()
     for name, part in parts.items():
         torch.testing.assert_close(terms[name], part.detach())
         assert not terms[name].requires_grad
     wanted = 0.5 * parts["kl"] + 7 * parts["statistics"] + 3 * parts["amplitude"] + 2 * parts["data"]
-    wanted = wanted + 4 * parts["greyness"]
+    wanted = wanted + 4 * parts["grey_penalty"]
     torch.testing.assert_close(total, wanted)
     (gradient,) = torch.autograd.grad(total, output.reconstruction)
     torch.testing.assert_close(gradient, torch.autograd.grad(wanted, output.reconstruction)[0])
@@ -296,7 +296,7 @@ def test_bad_input_of_the_other_terms(function):
         function([0.0], torch.zeros(1))
 
 
-@pytest.mark.parametrize("name", ["alpha", "beta", "amplitude", "data", "greyness", "diversity"])
+@pytest.mark.parametrize("name", ["alpha", "beta", "amplitude", "data", "grey_penalty", "diversity"])
 def test_weights_are_numbers_of_at_least_0(name):
     for value in (-1.0, math.nan, math.inf):
         with pytest.raises(ValueError, match=f"expected {name} as a finite number of at least 0, got {value:g}"):
@@ -316,7 +316,7 @@ def test_images_of_the_weighted_loss():
         WeightedLoss(diversity=1.0)(broken, image)
     with pytest.raises(TypeError, match=r"expected the reconstruction as a float tensor, got .*int64"):
         WeightedLoss()(SimpleNamespace(reconstruction=image.long(), **latents), image)
-    loss = WeightedLoss(data=1.0, greyness=1.0, diversity=1.0, soft_indicator=0.3)
+    loss = WeightedLoss(data=1.0, grey_penalty=1.0, diversity=1.0, soft_indicator=0.3)
     assert loss.of(output, image)[0] == loss(output, image)[0]
     assert loss.of(broken, image)[0].isnan()
 
@@ -325,7 +325,7 @@ def test_images_of_the_weighted_loss():
 def test_what_a_step_of_training_computes_asks_for_no_number(size):
     made = torch.rand(2, 1, size, size, requires_grad=True)
     latents = {"mean": torch.zeros(2, 3), "log_variance": torch.zeros(2, 3)}
-    loss = WeightedLoss(amplitude=1.0, data=1.0, greyness=1.0, diversity=1.0, soft_indicator=0.3)
+    loss = WeightedLoss(amplitude=1.0, data=1.0, grey_penalty=1.0, diversity=1.0, soft_indicator=0.3)
     output, image = SimpleNamespace(reconstruction=made, **latents), torch.rand(2, 1, size, size).round()
     with NoQuestions():
         loss.of(output, image)[0].backward()
@@ -335,8 +335,10 @@ def test_what_a_step_of_training_computes_asks_for_no_number(size):
 
 def test_other_settings_of_the_weighted_loss():
     for value in (1.0, 2.0, -0.1):
-        with pytest.raises(ValueError, match="expected likeness as a finite number of at least 0 and below 1, got"):
-            WeightedLoss(likeness=value)
+        with pytest.raises(
+            ValueError, match="expected max_correlation as a finite number of at least 0 and below 1, got"
+        ):
+            WeightedLoss(max_correlation=value)
     with pytest.raises(ValueError, match="expected soft_indicator as a finite number above 0, or None, got 0"):
         WeightedLoss(soft_indicator=0)
 
@@ -346,49 +348,49 @@ def test_a_spectrum_of_no_image():
         StatisticsLoss().spectrum(torch.eye(3).numpy())
 
 
-# --- twin_likeness ----------------------------------------------------------------------------------------------------
-def test_twin_likeness_is_the_largest_correlation_over_all_twins():
+# --- aligned_correlation ----------------------------------------------------------------------------------------------
+def test_aligned_correlation_is_the_largest_over_all_shifts_and_inversion():
     a, b = noise(2, 1, 4, 5, seed=1), noise(2, 1, 4, 5, seed=2)
-    for x, y, found in zip(a[:, 0], b[:, 0], losses.twin_likeness(a, b)[:, 0]):
-        twins = [t.roll((i, j), (0, 1)) for t in (x, x.flip((0, 1))) for i in range(4) for j in range(5)]
-        wanted = max(torch.corrcoef(torch.stack([t.flatten(), y.flatten()]))[0, 1].item() for t in twins)
+    for x, y, found in zip(a[:, 0], b[:, 0], losses.aligned_correlation(a, b)[:, 0]):
+        equivalents = [t.roll((i, j), (0, 1)) for t in (x, x.flip((0, 1))) for i in range(4) for j in range(5)]
+        wanted = max(torch.corrcoef(torch.stack([t.flatten(), y.flatten()]))[0, 1].item() for t in equivalents)
         assert found.item() == pytest.approx(wanted, abs=1e-6)
 
 
-def test_twin_likeness_knows_twins_and_nothing():
+def test_aligned_correlation_of_equivalent_and_of_constant_images():
     images = LineImages(size=32).sample(4).images
-    torch.testing.assert_close(losses.twin_likeness(images.roll((3, 9), (-2, -1)), images), torch.ones(4, 1))
-    torch.testing.assert_close(losses.twin_likeness(0.3 * images.flip((-2, -1)) + 0.1, images), torch.ones(4, 1))
-    assert (losses.twin_likeness(torch.full_like(images, 0.5), images) == 0).all()
+    torch.testing.assert_close(losses.aligned_correlation(images.roll((3, 9), (-2, -1)), images), torch.ones(4, 1))
+    torch.testing.assert_close(losses.aligned_correlation(0.3 * images.flip((-2, -1)) + 0.1, images), torch.ones(4, 1))
+    assert (losses.aligned_correlation(torch.full_like(images, 0.5), images) == 0).all()
 
 
-def test_twin_likeness_is_the_aligned_data_error_in_other_words():
+def test_aligned_correlation_is_the_aligned_data_error_in_other_words():
     from microtutor.evaluation import aligned_data_error
 
     places = [torch.randperm(64, generator=torch.Generator().manual_seed(seed)).reshape(8, 8) for seed in range(6)]
     a, b = torch.stack(places).double().gt(40).double().split(3)  # equal volume fractions, so equal variances
     variance = a.var((-2, -1), correction=0)
-    assert_close(aligned_data_error(a, b), 2 * variance * (1 - losses.twin_likeness(a, b)), 1e-5)
+    assert_close(aligned_data_error(a, b), 2 * variance * (1 - losses.aligned_correlation(a, b)), 1e-5)
 
 
-def test_gradcheck_of_twin_likeness():
+def test_gradcheck_of_aligned_correlation():
     a, b = noise(2, 4, 4, seed=1).requires_grad_(), noise(2, 4, 4, seed=2).requires_grad_()
-    assert gradcheck(losses.twin_likeness, (a, b))
+    assert gradcheck(losses.aligned_correlation, (a, b))
 
 
 def test_diversity_costs_only_what_is_above_the_ceiling():
     made = noise(4, 1, 6, 6, seed=3)
     made[2:] = torch.stack(
         [0.8 * made[0].roll(2, -1) + 0.2 * made[1], noise(1, 6, 6, seed=4)]
-    )  # first pair: near twins
-    alike = losses.twin_likeness(made[:2], made[2:])
+    )  # first pair: near equivalent images
+    alike = losses.aligned_correlation(made[:2], made[2:])
     output = SimpleNamespace(reconstruction=made, mean=torch.zeros(2, 3), log_variance=torch.zeros(2, 3))
     weights = {"alpha": 0.0, "beta": 1.0, "diversity": 10.0}
-    total, terms = WeightedLoss(**weights, likeness=0.9)(output, made)
+    total, terms = WeightedLoss(**weights, max_correlation=0.9)(output, made)
     assert alike[1, 0] < 0.9
     assert_close(total, 10.0 * torch.log(0.1 / (1 - alike[0, 0] + 1e-4)) / 2)
-    assert_close(terms["likeness"], alike.mean())
-    assert WeightedLoss(**weights, likeness=float(alike.max()) + 1e-4)(output, made)[0] == 0
+    assert_close(terms["aligned_correlation"], alike.mean())
+    assert WeightedLoss(**weights, max_correlation=float(alike.max()) + 1e-4)(output, made)[0] == 0
 
 
 def test_diversity_of_an_odd_batch():
@@ -418,6 +420,6 @@ def test_diversity_parts_images_that_are_nearly_equal():
         output = SimpleNamespace(reconstruction=made, mean=torch.zeros(1, 3), log_variance=torch.zeros(1, 3))
         loss = WeightedLoss(alpha=0.0, beta=0.0, diversity=1.0)(output, made.detach())[0]
         of_loss = torch.autograd.grad(loss, made)[0].norm()
-        of_likeness = torch.autograd.grad(losses.twin_likeness(made[0], made[1]).sum(), made)[0].norm()
-        slopes[apart] = of_loss, of_likeness
+        of_correlation = torch.autograd.grad(losses.aligned_correlation(made[0], made[1]).sum(), made)[0].norm()
+        slopes[apart] = of_loss, of_correlation
     assert slopes[1e-2][0] > slopes[1e-1][0] > slopes[1e-1][1] > slopes[1e-2][1]

@@ -299,5 +299,5 @@ def test_shipped_weights_can_be_trained_anew():
         assert TrainingConfig(**card["configuration"]) == config.replace(
             batch_size=config.batch_size // card.get("processes", 1)
         )
-        if config.start:  # the run it goes on from is recorded too
-            assert recorded_configuration(Path(config.start).name).start is None
+        if config.initial_weights:  # the run it goes on from is recorded too
+            assert recorded_configuration(Path(config.initial_weights).name).initial_weights is None

@@ -22,7 +22,7 @@ from outline import ROOT, version
 
 from microtutor.course import CHAPTERS, file_name
 from microtutor.files import replacing
-from microtutor.microstructures import sources
+from microtutor.microstructures import datasets
 
 SITE = ROOT / "_build" / "html"
 TEXTS = ROOT / "tools" / "classroom_zip"
@@ -101,9 +101,9 @@ def weights(wheel: Path) -> Files:
 def micrographs() -> tuple[Files, dict[str, str]]:
     """The sets of micrographs that are here or can be downloaded, and why the others are neither."""
     found, missing = {}, {}
-    for name in sources.DATASETS:
+    for name in datasets.DATASETS:
         try:
-            found |= {f"data/{file}": sources.fetch(file) for file in sources.files(name)}
+            found |= {f"data/{file}": datasets.fetch(file) for file in datasets.files(name)}
         except FileNotFoundError as error:
             missing[name] = str(error)
     return {file: path for file, path in found.items() if file.split("/")[1] not in missing}, missing
@@ -113,19 +113,19 @@ def list_of_data(missing: dict[str, str]) -> str:
     """A table of the sets of micrographs, in Markdown."""
     rows = [
         f"| `{name}` | {data.title} | {'no: ' + address(data) if name in missing else 'yes'} |"
-        for name, data in sources.DATASETS.items()
+        for name, data in datasets.DATASETS.items()
     ]
     return "\n".join(["| set | what it shows | in this zip |", "|---|---|---|", *rows])
 
 
-def address(data: sources.DataSet) -> str:
+def address(data: datasets.DataSet) -> str:
     return f"https://github.com/{data.repository}/tree/{data.commit}"
 
 
 def licences(missing: dict[str, str]) -> str:
     """Licence, citation and source of each set of micrographs, and the text of the MIT licence."""
     parts = ["Micrographs of microtutor: licences, and what to cite"]
-    for name, data in sources.DATASETS.items():
+    for name, data in datasets.DATASETS.items():
         parts.append(
             f"{name}: {data.title}\n{'not in this zip' if name in missing else 'in this zip'}\n"
             f"Licence: {data.licence}\nCite: {data.citation}\nFrom: {address(data)}"

@@ -3,7 +3,7 @@
     python tools/stored_outputs.py    # which chapters these are, and why
 
 A chapter names its data in the metadata of the notebook: {"microtutor": {"data": ["li2018", "rock/ketton.zip"]}}, data
-sets or files of `microtutor.microstructures.sources`. Each file is taken from the cache folder (MICROTUTOR_DATA) or
+sets or files of `microtutor.microstructures.datasets`. Each file is taken from the cache folder (MICROTUTOR_DATA) or
 downloaded. If that fails, the chapter is not run: the book shows its stored outputs and says so, and its tests are
 skipped with the reason. This module is an extension of Sphinx (`local_extensions` in `_config.yml`); `conftest.py` asks
 it, too.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from outline import ROOT, chapters
 
-from microtutor.microstructures import sources
+from microtutor.microstructures import datasets
 
 NOTE = """:::{{note}}
 This page shows stored outputs: the cells were not run when the book was built, as its data ({data})
@@ -28,7 +28,7 @@ def data_of(path: Path) -> list[str]:
     """The files of micrographs that a chapter needs, such as "rock/ketton.zip"."""
     metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]
     names = metadata.get("microtutor", {}).get("data", [])
-    return [file for name in names for file in ([name] if "/" in name else sources.files(name))]
+    return [file for name in names for file in ([name] if "/" in name else datasets.files(name))]
 
 
 @cache
@@ -39,7 +39,7 @@ def reason_missing(file: str) -> str:
         ValueError: the file is there, but is not the one it should be. That is no case for stored outputs.
     """
     try:
-        sources.fetch(file)
+        datasets.fetch(file)
     except FileNotFoundError as error:
         return str(error)
     return ""

@@ -56,7 +56,7 @@ def check_sizes(config: Any, images: int) -> None:
     for name in ("batch_size", "validation_images", "images"):
         check_fits(getattr(config, name) or 1, config.size**2, f"--set {name}")
     check_fits(images, config.size**2, "--images")
-    shape = config.replace(start=None, pretrained=config.pretrained and config.encoder == "compact")
+    shape = config.replace(initial_weights=None, pretrained=config.pretrained and config.encoder == "compact")
     try:
         with torch.device("meta"):  # a network of sizes without numbers
             numbers = sum(parameter.numel() for parameter in shape.model().parameters())
@@ -64,7 +64,7 @@ def check_sizes(config: Any, images: int) -> None:
     except (RuntimeError, TypeError, OverflowError, MemoryError):
         sizes = ", ".join(f"{name}={getattr(config, name)}" for name in ("latent_dim", "channels", "noise_dim", "size"))
         raise ValueError(f"expected a network that fits into memory, got one of {sizes}; take smaller ones") from None
-    if config.start is not None:
+    if config.initial_weights is not None:
         config.model()  # says why not
 
 

@@ -53,7 +53,7 @@ app = typer.Typer(
 def settings() -> None:
     # Of PyTorch's threads on Linux, before it is imported: one that waits spins for a moment only. By default it spins
     # on, and beside another busy program training takes three to five times as long (benchmarks/threads.py).
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
 
 @app.command()
@@ -86,7 +86,7 @@ def train(
     check_sizes(config, images)
     first = not int(os.environ.get("RANK", 0))
     if first:  # of several processes, one writes and measures
-        check_run(output, resume, config.start, record, overwrite)
+        check_run(output, resume, config.initial_weights, record, overwrite)
     commit = current_commit()
     vae = run(config, output, resume=resume)
     if not first:
@@ -221,7 +221,8 @@ def reconstruct(
     dark: Dark = False,
     boundary: Boundary = "periodic",
     number: Annotated[
-        int, typer.Option(help="images to make; with 3, twin.png becomes twin-1.png to twin-3.png", min=1)
+        int,
+        typer.Option(help="images to make; with 3, made.png becomes made-1.png to made-3.png", min=1),
     ] = 1,
     binary: Annotated[bool, typer.Option("--binary", help="black and white only")] = False,
     steps: Annotated[int, typer.Option(help="most steps of gradient descent", min=1, max=10**9)] = 600,
@@ -237,7 +238,7 @@ def reconstruct(
 
     Files that are there already are kept: to write over the results of an earlier call, add --overwrite.
 
-    For example: microtutor reconstruct micrograph.png --output twin.png --number 3 --binary
+    For example: microtutor reconstruct micrograph.png --output made.png --number 3 --binary
     """
     from PIL import Image as Picture
 
@@ -380,10 +381,10 @@ def _train_again(name: str, output: Path, device: str) -> None:
     config = recorded_configuration(name).replace(device=device)
     if config.material != "lines":
         return  # the table is of lines
-    if config.start is not None:
-        first = Path(config.start).name
+    if config.initial_weights is not None:
+        first = Path(config.initial_weights).name
         _train_again(first, output, device)
-        config = config.replace(start=str(output / first))
+        config = config.replace(initial_weights=str(output / first))
     typer.echo(f"{name}: training, as its record says ...", err=True)
     run(config, output / name, resume=True)
 

@@ -1,5 +1,6 @@
 """How good a reconstruction is: the paper's metrics, measured instead of judged by eye, and what they are worth."""
 
+from microtutor.evaluation.baselines import Baselines
 from microtutor.evaluation.diversity import Diversity, diversity
 from microtutor.evaluation.metrics import (
     PAPER,
@@ -11,8 +12,7 @@ from microtutor.evaluation.metrics import (
     evaluate_reconstructions,
     find_vertical,
 )
-from microtutor.evaluation.references import References
-from microtutor.evaluation.report import report, table
+from microtutor.evaluation.paper_table import report, table
 from microtutor.evaluation.rock import (
     CROP_ROWS,
     CropEvaluation,
@@ -27,10 +27,10 @@ __all__ = [
     "CROP_ROWS",
     "PAPER",
     "ROWS",
+    "Baselines",
     "CropEvaluation",
     "Diversity",
     "Evaluation",
-    "References",
     "aligned_data_error",
     "at_own_fraction",
     "chord_length_distance",

@@ -1,4 +1,4 @@
-"""How different images with the same statistics are from each other, once their twins are counted as one."""
+"""How different images with the same statistics are from each other, where equivalent images count as one."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Diversity:
     def ratio(self) -> float:
         """Median distance of two realisations over that of two unrelated images: 0 is one image, 1 is chance.
 
-        NaN where the unrelated images are twins too, so that nothing can be told.
+        NaN where the unrelated images are equivalent too, so that nothing can be told.
         """
         return self.median / self.unrelated_median if self.unrelated_median else math.nan
 

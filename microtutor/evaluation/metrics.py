@@ -16,7 +16,7 @@ from microtutor.losses import StatisticsLoss
 from microtutor.microstructures import PAPER_SIZE, LineSample
 from microtutor.models import VAE
 from microtutor.statistics import cross_correlation, volume_fraction
-from microtutor.statistics.products import full_precision
+from microtutor.statistics.fft import full_precision
 
 THRESHOLD = 0.5
 SMALLEST_LINE = 100  # pixels, in a 224 px image: smaller connected pieces are not counted as lines
@@ -91,7 +91,7 @@ def evaluate(vae: VAE, sample: LineSample, *, batch_size: int = 64) -> Evaluatio
     """Reconstruct the images of a sample from their latent means, and measure the result.
 
     Args:
-        vae: a trained VAE; if its gauge is "canonical" the images are brought to canonical form first.
+        vae: a trained VAE; if it is `canonical` the images are brought to canonical form first.
         sample: held-out images with their labels, as `LineImages.sample` draws them.
 
     Raises:
@@ -250,7 +250,7 @@ def aligned_data_error(a: Tensor, b: Tensor) -> Tensor:
 def aligned_channel_error(a: Tensor, b: Tensor) -> Tensor:
     """As `aligned_data_error`, of images (..., channels, H, W) with one shift and inversion for all channels."""
     a, b = full_precision(a), full_precision(b)
-    overlaps = [cross_correlation(twin, b).mean(-3).amax((-2, -1)) for twin in (a, a.flip((-2, -1)))]
+    overlaps = [cross_correlation(turned, b).mean(-3).amax((-2, -1)) for turned in (a, a.flip((-2, -1)))]
     axes = (-3, -2, -1)
     return (a.square().mean(axes) + b.square().mean(axes) - 2 * torch.maximum(*overlaps)).clamp_min(0)
 

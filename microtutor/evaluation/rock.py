@@ -10,6 +10,7 @@ from torch.nn.functional import pad
 
 from microtutor.checks import check_phase, check_same_shape, check_text, describe
 from microtutor.evaluation.metrics import ROWS, THRESHOLD, check_vae, errors_per_image, summary_of_errors
+from microtutor.losses import greyness
 from microtutor.models import VAE
 from microtutor.statistics import autocorrelation, chord_length_distribution, specific_surface, volume_fraction
 
@@ -60,7 +61,7 @@ def evaluate_crops(vae: VAE, images: Tensor, *, data_set: str = "", batch_size: 
     """Reconstruct crops from their latent means, and measure the result.
 
     Args:
-        vae: a trained VAE; if its gauge is "canonical" the images are brought to canonical form first.
+        vae: a trained VAE; if it is `canonical` the images are brought to canonical form first.
         images: held-out crops, (n, 1, size, size) in {0, 1}, each with both phases in it.
         data_set: a name for the table.
 
@@ -91,7 +92,7 @@ def evaluate_crop_reconstructions(reconstruction: Tensor, images: Tensor, *, dat
     found = readings(binary)
     per_image = errors_per_image(made, images) | {
         "chord_length_distance": chord_length_distance(binary, images),
-        "greyness": (4 * made * (1 - made)).mean((1, 2, 3)),
+        "greyness": greyness(made).flatten(),
     }
     for name in ("volume_fraction", "specific_surface"):
         per_image[f"{name}_difference"] = (found[name] - wanted[name]).abs() / wanted[name]

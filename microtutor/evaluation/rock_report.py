@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from microtutor.checks import check_callable, check_choice, check_count, check_phase, quote
+from microtutor.evaluation.baselines import Baselines
 from microtutor.evaluation.diversity import diversity
 from microtutor.evaluation.metrics import THRESHOLD, check_vae
-from microtutor.evaluation.references import References
 from microtutor.evaluation.rock import (
     CROP_ROWS,
     CropEvaluation,
@@ -77,7 +77,7 @@ def rock_report(
         rock: RockCrops(rock, size=size).sample(crops, seed=seed).images,
         other: RockCrops(other, size=size).sample(crops, seed=seed, split="all").images,
     }
-    references, found = References(training), {"reconstruction": {}, "prior": {}, "realisations": {}}
+    references, found = Baselines(training), {"reconstruction": {}, "prior": {}, "realisations": {}}
     for name, images in held_out.items():
         say(f"{name}: reference methods, from {TRAINING_CROPS} training crops of {rock}")
         answers = {label: vae.reconstruct(images) for label, vae in vaes.items()}
@@ -182,7 +182,7 @@ def _at_zero_noise(vae: VAE, images: Tensor) -> Tensor:
     return vae._decode_means(images, torch.zeros(1, vae.noise_dim), 64)[:, 0]
 
 
-def _reference_rows(references: References, images: Tensor, crops: int) -> dict[str, Numbers]:
+def _reference_rows(references: Baselines, images: Tensor, crops: int) -> dict[str, Numbers]:
     rows = {"mean statistics of the training crops": _errors(references.mean_errors(images))}
     for k in COMPONENTS:
         rows[f"PCA of the statistics, {k} numbers"] = _errors(references.pca_errors(images, k))

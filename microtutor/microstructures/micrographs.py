@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from microtutor.checks import quote
+from microtutor.microstructures.datasets import DATASETS, DataSet, available, cache_folder, fetch, files
 from microtutor.microstructures.grey import read_colours
 from microtutor.microstructures.rock import RockCrops, RockSample, load_rock, load_volume
-from microtutor.microstructures.sources import DATASETS, DataSet, available, cache_folder, fetch, files
 
 __all__ = [
     "DATASETS",

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from microtutor.checks import check_bool, check_choice, check_count, check_number, describe, quote
 from microtutor.environment import find_device
+from microtutor.microstructures.datasets import fetch
 from microtutor.microstructures.grey import check_path, read_stack
 from microtutor.microstructures.images import ask_about_labels, grey_level
 from microtutor.microstructures.samples import SPLITS, Images, Sample, sent, stream
-from microtutor.microstructures.sources import fetch
 
 ROCK_SPLITS = (*SPLITS, "all")
 THIN = 13  # voxels: of fewer, 8 % are no voxel at all

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from microtutor.checks import check_bool, check_choice, check_count, check_phase, check_tensor, describe, quote
 from microtutor.environment import find_device
 from microtutor.files import replacing, write_json
-from microtutor.microstructures.sources import fetch_from
+from microtutor.microstructures.datasets import fetch_from
 from microtutor.models.networks import (
     DECODERS,
     ENCODERS,
@@ -37,8 +37,7 @@ from microtutor.streams import named_generator
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 LOG_VARIANCE_RANGE = (-12.0, 6.0)  # far from the training data an unbounded log-variance overflows in exp
-GAUGES = ("canonical", "none")
-CONFIG = {"latent_dim", "encoder", "decoder", "size", "channels", "gauge", "frozen"}
+CONFIG = {"latent_dim", "encoder", "decoder", "size", "channels", "canonical", "frozen"}
 LATER = {"noise_dim": 0}  # choices that older weights do not name
 SHA256 = "sha256"  # of model.safetensors, in config.json or in the card beside it; older weights have neither
 MOST = 2**16  # pixels along a side, latents or channels: more are a mistake, and no memory holds them
@@ -65,7 +64,7 @@ def check_network(
     decoder: str,
     size: int,
     channels: int,
-    gauge: str,
+    canonical: bool,
     pretrained: bool,
     frozen: bool,
     noise_dim: int,
@@ -81,7 +80,7 @@ def check_network(
             raise ValueError(f"expected {name} of at most {MOST}, got {value}")
     check_choice(encoder, ENCODERS, name="encoder")
     check_choice(decoder, DECODERS, name="decoder")
-    check_choice(gauge, GAUGES, name="gauge")
+    check_bool(canonical, name="canonical")
     check_bool(pretrained, name="pretrained")
     check_bool(frozen, name="frozen")
     if encoder == "compact" and (pretrained or frozen):
@@ -104,7 +103,7 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         decoder: "compact", or "paper" (39 x 39 pixels, enlarged).
         size: side of the images in pixels; a multiple of 32 (below 128: of 16) for the compact networks.
         channels: feature channels of the compact networks at their finest resolution.
-        gauge: "canonical" if the network is meant for images in canonical form: `reconstruct` then brings them to it.
+        canonical: whether the network is meant for images in canonical form: `reconstruct` then brings them to it.
         pretrained: start a ResNet from torchvision's ImageNet weights.
         frozen: keep the ResNet's own weights as they are; its batch norms still follow the images in training mode.
         noise_dim: how many random numbers the decoder takes beside the latents. The latents then say which statistics
@@ -112,7 +111,7 @@ class VAE(nn.Module, PyTorchModelHubMixin):
             vector, as in the paper. Training keeps the decoder from ignoring its noise; see `TrainingConfig`.
 
     Raises:
-        ValueError: unknown encoder, decoder or gauge, a size that the networks cannot halve, or a compact encoder that
+        ValueError: unknown encoder or decoder, a size that the networks cannot halve, or a compact encoder that
             is to be pretrained or frozen.
 
     >>> vae = VAE(latent_dim=9, size=64, channels=8).eval()
@@ -128,7 +127,7 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         decoder: str = "compact",
         size: int = 224,
         channels: int = 64,
-        gauge: str = "canonical",
+        canonical: bool = True,
         pretrained: bool = False,
         frozen: bool = False,
         noise_dim: int = 0,
@@ -140,12 +139,12 @@ class VAE(nn.Module, PyTorchModelHubMixin):
             "decoder": decoder,
             "size": size,
             "channels": channels,
-            "gauge": gauge,
+            "canonical": canonical,
             "frozen": frozen,
             "noise_dim": noise_dim,
         }
         check_network(**self.config, pretrained=pretrained)
-        self.latent_dim, self.noise_dim, self.size, self.gauge = latent_dim, noise_dim, size, gauge
+        self.latent_dim, self.noise_dim, self.size, self.canonical = latent_dim, noise_dim, size, canonical
         if encoder == "compact":
             self.encoder: nn.Module = CompactEncoder(size, channels)
         else:
@@ -184,7 +183,7 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         return self.decoder(torch.cat([latents.to(dtype), noise.to(dtype)], 1) if self.noise_dim else latents.to(dtype))
 
     def forward(self, images: Tensor, noise: Tensor | None = None, decoder_noise: Tensor | None = None) -> VAEOutput:
-        """Encode, draw latents, decode. The images are taken as they are: see `reconstruct` for the gauge.
+        """Encode, draw latents, decode. Images are taken as they are; `reconstruct` makes them canonical first.
 
         Args:
             images: (batch, 1, size, size) in [0, 1].
@@ -256,7 +255,7 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         images, made = check_phase(images), []
         with evaluation_mode(self):
             for part in images.split(batch_size):
-                part = canonical_form(part) if self.gauge == "canonical" else part
+                part = canonical_form(part) if self.canonical else part
                 mean = self.encode(part.to(next(self.parameters())))[0].repeat_interleave(len(noise), 0)
                 decoded = self.decode(mean, noise.to(mean).repeat(len(part), 1)).to(images.device)
                 made.append(decoded.unflatten(0, (len(part), len(noise))))

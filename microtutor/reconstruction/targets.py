@@ -13,7 +13,7 @@ from torch.fft import rfft2
 from microtutor.checks import check_count, check_field, describe
 from microtutor.losses import _spectral_error, _sum_over_frequencies
 from microtutor.statistics import Boundary, autocorrelation, two_point_statistics
-from microtutor.statistics.products import boundary_of_each_axis, full_precision
+from microtutor.statistics.fft import boundary_of_each_axis, full_precision
 
 
 @dataclass(frozen=True)

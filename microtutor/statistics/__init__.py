@@ -14,9 +14,9 @@ from microtutor.statistics.correlations import (
 )
 from microtutor.statistics.descriptors import chord_length_distribution, lineal_path, variation
 from microtutor.statistics.directions import anisotropy, orientation
+from microtutor.statistics.fft import Boundary
+from microtutor.statistics.interop import from_mcrpy, from_pymks, to_mcrpy, to_pymks
 from microtutor.statistics.interrelations import complete_set, independent_pairs
-from microtutor.statistics.layouts import from_mcrpy, from_pymks, to_mcrpy, to_pymks
-from microtutor.statistics.products import Boundary
 from microtutor.statistics.readings import correlation_length, directional_average, radial_average, specific_surface
 from microtutor.statistics.three_points import three_point_statistics
 

@@ -15,7 +15,7 @@ from torch.fft import fft, rfft, rfftn
 from tqdm import tqdm
 
 from microtutor.checks import check_bool, check_count, check_number, split_mask
-from microtutor.statistics.products import (
+from microtutor.statistics.fft import (
     Boundary,
     both_halves,
     boundary_of_each_axis,

@@ -21,9 +21,10 @@ TIE = 1e-9  # overlaps closer than this, relative to the largest possible, are a
 def canonical_form(images: Tensor) -> Tensor:
     """Bring images to one fixed representative of all images with their statistics: shifted cyclically, maybe inverted.
 
-    An image, its cyclic shifts and its point inversions have equal two-point statistics. Of all these twins the one is
-    taken that overlaps most with a fixed template: a bump that pulls the phase to the middle, with a small odd part
-    that decides the inversion. Every twin therefore gives the same result, and the result is its own canonical form.
+    An image, its cyclic shifts and its point inversions have equal two-point statistics; we call them equivalent. Of
+    all equivalent images the one is taken that overlaps most with a fixed template: a bump that pulls the phase to the
+    middle, with a small odd part that decides the inversion. All of them therefore give the same result, and the result
+    is its own canonical form.
 
     Args:
         images: float, shape (..., H, W); every leading axis is batch.
@@ -35,8 +36,8 @@ def canonical_form(images: Tensor) -> Tensor:
         TypeError, ValueError: images is no float tensor, has fewer than two axes, a side of 0 pixels, or is not finite.
 
     >>> m = torch.zeros(4, 4); m[0, 0] = 1
-    >>> twin = m.roll((1, 2), (0, 1)).flip((0, 1))
-    >>> torch.equal(canonical_form(m), canonical_form(twin))
+    >>> equivalent = m.roll((1, 2), (0, 1)).flip((0, 1))
+    >>> torch.equal(canonical_form(m), canonical_form(equivalent))
     True
     """
     return _in_canonical_form(check_field(images, empty=True), ask=True)
@@ -60,10 +61,11 @@ def _in_canonical_form(images: Tensor, *, ask: bool) -> Tensor:
 
 
 def _match_profiles(flat: Tensor, ask: bool) -> Tensor:
-    """The move, see `_move`, to the twin that overlaps most with the template, found from row and column sums: (n, 3).
+    """The move, see `_move`, to the equivalent image that overlaps most with the template: (n, 3).
 
-    The template is a function of the row plus a function of the column, so the overlap needs only the sums along
-    each axis. Where they leave two different images equally good, `_match_images` decides.
+    It is found from row and column sums. The template is a function of the row plus a function of the column, so the
+    overlap needs only the sums along each axis. Where they leave two different images equally good, `_match_images`
+    decides.
     """
     overlaps, shifts = [], []
     tied = torch.zeros(len(flat), dtype=torch.bool, device=flat.device)
@@ -103,7 +105,7 @@ def _differ(flat: Tensor, move: Tensor, other: Tensor) -> Tensor:
 
 
 def _match_images(dtype: torch.dtype, flat: Tensor, of_rows: Tensor, of_columns: Tensor) -> Tensor:
-    """As `_match_profiles`, with a random part in the template, on which no two different twins can tie.
+    """As `_match_profiles`, with a random part in the template, on which no two different equivalent images can tie.
 
     The overlaps with the other parts are given, (n, 2, H) and (n, 2, W). That with the random part, whose weight is
     small, may be found in float32, which is quick on every GPU.

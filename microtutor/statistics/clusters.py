@@ -14,7 +14,7 @@ from torch import Tensor
 from microtutor.checks import check_bool
 from microtutor.statistics.correlations import autocorrelation
 from microtutor.statistics.descriptors import _prepared
-from microtutor.statistics.products import Boundary, shifts_in_reach, spatial_axes
+from microtutor.statistics.fft import Boundary, shifts_in_reach, spatial_axes
 
 AT_ONCE = 2**22  # numbers in the images of the clusters that are correlated together
 

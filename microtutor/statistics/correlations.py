@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from microtutor.checks import check_bool, check_field, check_phase, check_same_shape, describe
-from microtutor.statistics.products import (
+from microtutor.statistics.fft import (
     Boundary,
     boundary_of_each_axis,
     checked_mask,

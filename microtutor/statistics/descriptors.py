@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from microtutor.checks import check_bool, check_choice, check_count, check_phase, check_spacing, quote
-from microtutor.statistics.products import Boundary, boundary_of_each_axis, checked_mask, full_precision, spatial_axes
+from microtutor.statistics.fft import Boundary, boundary_of_each_axis, checked_mask, full_precision, spatial_axes
 
 
 def lineal_path(

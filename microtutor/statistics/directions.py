@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.fft import fftfreq, irfftn, rfftfreq, rfftn
 
 from microtutor.checks import check_count, check_number, check_spacing
-from microtutor.statistics.products import keep_shifts, spatial_axes, squared_modulus
+from microtutor.statistics.fft import keep_shifts, spatial_axes, squared_modulus
 from microtutor.statistics.readings import _steps, _zero_first
 
 SHORT = 4.0  # pixels: the slopes of shorter waves count no more than theirs, for edges cut in pixels fold into them

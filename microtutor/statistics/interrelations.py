@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from microtutor.checks import check_bool, check_count, check_field, quote
-from microtutor.statistics.products import checked_pairs, spatial_axes
+from microtutor.statistics.fft import checked_pairs, spatial_axes
 
 Pair = tuple[int, int]
 

@@ -24,7 +24,7 @@ from microtutor.checks import (
     describe,
     quote,
 )
-from microtutor.statistics.products import fits, full_precision, spatial_axes
+from microtutor.statistics.fft import fits, full_precision, spatial_axes
 
 Directions = int | Sequence[Sequence[float]]
 

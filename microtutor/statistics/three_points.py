@@ -12,7 +12,7 @@ from torch import Tensor
 from microtutor.checks import check_array, check_bool, quote
 from microtutor.statistics.correlations import cross_correlation
 from microtutor.statistics.descriptors import _mean, _prepared
-from microtutor.statistics.products import Boundary, shifts_in_reach, spatial_axes
+from microtutor.statistics.fft import Boundary, shifts_in_reach, spatial_axes
 
 Shift = Sequence[int]
 

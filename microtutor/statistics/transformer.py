@@ -17,7 +17,7 @@ from torch import Tensor
 from microtutor.checks import check_array as checked_array
 from microtutor.checks import check_bool, check_count, check_phase, check_spacing, describe, is_masked, quote
 from microtutor.statistics.correlations import autocorrelation, cross_correlation
-from microtutor.statistics.products import Boundary, checked_pairs
+from microtutor.statistics.fft import Boundary, checked_pairs
 from microtutor.statistics.readings import radial_average
 
 

@@ -37,7 +37,7 @@ class TrainingConfig:
     """A training run, complete: equal configurations give equal weights on the CPU (with "auto": on one machine).
 
     The default recipe brings every image to canonical form, warms up in data space (squared pixel error against the
-    canonical image, its weight falling linearly from 1 to 0 over the first `warm_up` of the steps while the
+    canonical image, its weight falling linearly from 1 to 0 over the first `data_warm_up` of the steps while the
     statistics loss rises from 0 to 1), and ends on the statistics loss alone.
 
     Data:
@@ -45,18 +45,19 @@ class TrainingConfig:
         size: side of the images in pixels.
         count: fewest and most lines in a line image; see `LineImages`.
         images: train on this many fixed images; None draws fresh ones at every step.
-        gauge: "canonical", or "none" for images as they are drawn.
+        canonical: whether images are brought to canonical form (see `canonical_form`), or taken as they are drawn.
     Network (see `VAE`):
         latent_dim, encoder, decoder, channels, noise_dim, pretrained, frozen.
-        start: weights to go on from, as for `VAE.from_pretrained`, of just this network; None for fresh ones.
+        initial_weights: weights to go on from, as for `VAE.from_pretrained`, of just this network; None for fresh ones.
     Loss per image (see `WeightedLoss`):
         loss: "statistics", or "data" for the plain VAE that compares pixels.
         alpha, amplitude, beta, data: weights of statistics, spectral amplitudes, KL divergence and pixels.
-        greyness: weight of grey values, m (1 - m) summed over the pixels; its weight rises with the statistics loss.
-        diversity, likeness: only if noise_dim is above 0. Each latent vector is decoded twice, with two draws of noise;
-            both images are held to the target, and likeness above this ceiling costs something (see `WeightedLoss`).
-            Its weight rises with the statistics loss. Without it the decoder learns to ignore its noise.
-        warm_up: share of the steps over which data space fades into statistics space; 0 for none.
+        grey_penalty: weight of grey values, m (1 - m) summed over the pixels; it rises with the statistics loss.
+        diversity, max_correlation: only if noise_dim is above 0. Each latent vector is decoded twice, with two draws of
+            noise; both images are held to the target, and a larger `aligned_correlation` of the two than
+            max_correlation costs something, with the weight diversity, which rises with the statistics loss. Without it
+            the decoder learns to ignore its noise.
+        data_warm_up: share of the steps over which data space fades into statistics space; 0 for none.
         final_data_share: how much of data space stays after that; 0 for none, as in the default recipe.
         soft_indicator: width of the paper's soft phase indicator; None compares the images as they are.
         normalise: divide statistics by the largest volume fraction of 2,000 training images, as the paper does (it
@@ -81,7 +82,7 @@ class TrainingConfig:
     count: tuple[int, int] = (1, 4)
     size: int = 224
     images: int | None = None
-    gauge: str = "canonical"
+    canonical: bool = True
 
     latent_dim: int = 9
     encoder: str = "compact"
@@ -90,18 +91,18 @@ class TrainingConfig:
     noise_dim: int = 0
     pretrained: bool = False
     frozen: bool = False
-    start: str | None = None
+    initial_weights: str | None = None
 
     loss: str = "statistics"
     alpha: float = 2000.0
     amplitude: float = 1.0
     beta: float = 1.0
     data: float = 4.0
-    warm_up: float = 0.6
+    data_warm_up: float = 0.6
     final_data_share: float = 0.0
-    greyness: float = 0.0
+    grey_penalty: float = 0.0
     diversity: float = 300.0
-    likeness: float = 0.3
+    max_correlation: float = 0.3
     soft_indicator: float | None = None
     normalise: bool = False
 
@@ -127,13 +128,15 @@ class TrainingConfig:
         check_count(self.seed, name="seed", minimum=0, below=2**32)
         self.lines()  # checks count and size
         check_network(**self.network())
-        if not (self.start is None or isinstance(self.start, str)):
-            raise TypeError(f"expected start as the name of weights, or their folder as text, got {quote(self.start)}")
+        if not (self.initial_weights is None or isinstance(self.initial_weights, str)):
+            raise TypeError(
+                f"expected initial_weights as a name or a folder, as text, got {quote(self.initial_weights)}"
+            )
         if self.images is not None and check_count(self.images, name="images") < self.batch_size:
             raise ValueError(f"expected at least batch_size={self.batch_size} images, got {self.images}")
-        for name in ("alpha", "amplitude", "beta", "data", "greyness", "diversity", "clip"):
+        for name in ("alpha", "amplitude", "beta", "data", "grey_penalty", "diversity", "clip"):
             check_number(getattr(self, name), name=name, minimum=0)
-        for name in ("warm_up", "final_data_share", "likeness"):
+        for name in ("data_warm_up", "final_data_share", "max_correlation"):
             check_number(getattr(self, name), name=name, minimum=0, maximum=1)
         check_number(self.learning_rate, name="learning_rate", above=0)
         StatisticsLoss(soft_indicator=self.soft_indicator)  # checks it
@@ -175,37 +178,48 @@ class TrainingConfig:
 
     def network(self) -> dict[str, Any]:
         """The choices that a `VAE` takes."""
-        names = ("latent_dim", "encoder", "decoder", "size", "channels", "gauge", "pretrained", "frozen", "noise_dim")
+        names = (
+            "latent_dim",
+            "encoder",
+            "decoder",
+            "size",
+            "channels",
+            "canonical",
+            "pretrained",
+            "frozen",
+            "noise_dim",
+        )
         return {name: getattr(self, name) for name in names}
 
     def model(self) -> VAE:
-        """The network, fresh or with the weights of `start`.
+        """The network, fresh or with the weights of `initial_weights`.
 
         Raises:
             FileNotFoundError: there are no such weights.
             ValueError: they are of another network.
         """
         wanted = self.network()
-        if self.start is None:
+        if self.initial_weights is None:
             return VAE(**wanted)
-        vae = VAE.from_pretrained(self.start)
+        vae = VAE.from_pretrained(self.initial_weights)
         other = [f"{name}={value!r}" for name, value in vae.config.items() if value != wanted[name]]
         if other:
             raise ValueError(
-                f"expected start={self.start!r} to be the network of this run, but it has {', '.join(other)}"
+                f"expected initial_weights={self.initial_weights!r} to be the network of this run, but it has "
+                f"{', '.join(other)}"
             )
         return vae
 
     def data_share(self, step: int) -> float:
         """How much of the loss is data space at a step: 1 at first, 0 when the warm-up is over.
 
-        >>> [TrainingConfig(steps=10, warm_up=0.5).data_share(step) for step in (0, 2, 5, 9)]
+        >>> [TrainingConfig(steps=10, data_warm_up=0.5).data_share(step) for step in (0, 2, 5, 9)]
         [1.0, 0.6, 0.0, 0.0]
         """
         if self.loss == "data":
             return 1.0
-        warm_up = self.warm_up * self.steps
-        return max(self.final_data_share, 1 - step / warm_up if warm_up else 0.0)
+        data_warm_up = self.data_warm_up * self.steps
+        return max(self.final_data_share, 1 - step / data_warm_up if data_warm_up else 0.0)
 
     def loss_at(self, step: int, *, statistics_scale: float = 1.0) -> WeightedLoss:
         """The weighted loss of a step; statistics are divided by statistics_scale."""
@@ -215,10 +229,10 @@ class TrainingConfig:
             beta=self.beta,
             amplitude=(1 - g) * self.amplitude,
             data=g * self.data,
-            greyness=(1 - g) * self.greyness,
+            grey_penalty=(1 - g) * self.grey_penalty,
             soft_indicator=self.soft_indicator,
             diversity=(1 - g) * self.diversity if self.noise_dim else 0.0,
-            likeness=self.likeness,
+            max_correlation=self.max_correlation,
         )
 
 
@@ -231,19 +245,19 @@ PRESETS = {
     "gpu": TrainingConfig(steps=12_000, batch_size=128, precision="auto", device="cuda", validate_every=400),
     # crops of Berea sandstone, 128 x 128 pixels: about twenty minutes on one CPU core
     "rock": TrainingConfig(
-        material="berea", size=128, latent_dim=32, amplitude=4.0, warm_up=0.2, steps=6000, precision="auto"
+        material="berea", size=128, latent_dim=32, amplitude=4.0, data_warm_up=0.2, steps=6000, precision="auto"
     ),
     # the paper's recipe: 1500 epochs of 7,000 images, 218 batches of 32 each
     "paper": TrainingConfig(
         images=7000,
-        gauge="none",
+        canonical=False,
         encoder="resnet152",
         decoder="paper",
         pretrained=True,
         frozen=True,
         alpha=1.0,
         amplitude=0.0,
-        warm_up=0.0,
+        data_warm_up=0.0,
         soft_indicator=0.25,
         normalise=True,
         steps=1500 * 218,

@@ -15,7 +15,7 @@ COLUMNS = ("step", "images", "seconds", "loss", "statistics_error", "kl", "data_
 
 
 def read_log(output_dir: str | os.PathLike) -> dict[str, list[float]]:
-    """The columns of a run's log.csv, with "likeness" if its decoder takes noise; empty cells are NaN.
+    """The columns of a run's log.csv, with "aligned_correlation" if its decoder takes noise; empty cells are NaN.
 
     Raises:
         FileNotFoundError: the run has not written one.

@@ -20,10 +20,10 @@ from tqdm import tqdm
 from microtutor.checks import check_bool, check_instance, check_path
 from microtutor.environment import find_device, find_precision
 from microtutor.files import check_writable, only_writer, write_json
-from microtutor.losses import StatisticsLoss, twin_likeness
-from microtutor.microstructures.samples import checked_images
+from microtutor.losses import StatisticsLoss, aligned_correlation
+from microtutor.microstructures.samples import checked_images, sent
 from microtutor.models import VAE
-from microtutor.statistics import canonical_form
+from microtutor.statistics.canonical import canonical_batch
 from microtutor.streams import named_generator
 from microtutor.training.checkpoint import CHECKPOINT, check_same_run, read_checkpoint, restore, write_checkpoint
 from microtutor.training.config import ImageSource, TrainingConfig
@@ -34,7 +34,7 @@ from microtutor.training.optimisation import optimizer_of, schedule_of
 
 CONFIG = "training.json"
 ASKED_AT_ONCE = ("cpu",)  # devices that need not be waited for to learn whether a number is finite
-TWINS = 2  # images decoded from each latent vector, if the decoder takes noise: the fewest that can be compared
+DRAWS = 2  # images decoded from each latent vector, if the decoder takes noise: the fewest that can be compared
 
 
 def train(
@@ -186,16 +186,16 @@ class _Run:
         self.model.train()
         generator = self.generator(self.step)
         noise = torch.randn(len(images), self.config.latent_dim, generator=generator, device=self.device)
-        twins = None
+        decoder_noise = None
         if self.config.noise_dim:
-            many = TWINS * len(images)
-            twins = torch.randn(many, self.config.noise_dim, generator=generator, device=self.device)
+            many = DRAWS * len(images)
+            decoder_noise = torch.randn(many, self.config.noise_dim, generator=generator, device=self.device)
         with self.accelerator.autocast():
-            output = self.model(images.contiguous(memory_format=torch.channels_last), noise, twins)
+            output = self.model(images.contiguous(memory_format=torch.channels_last), noise, decoder_noise)
         self.note(output.reconstruction)
-        if twins is not None:
-            images = images.repeat(TWINS, 1, 1, 1)
-        loss, terms = self.config.loss_at(self.step, statistics_scale=self.statistics_scale)(output, images)
+        if decoder_noise is not None:
+            images = images.repeat(DRAWS, 1, 1, 1)
+        loss, terms = self.config.loss_at(self.step, statistics_scale=self.statistics_scale).of(output, images)
         self.note(loss)
         self.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(loss)
@@ -207,12 +207,12 @@ class _Run:
         return terms | {"loss": loss.detach(), "output": output.reconstruction.detach(), "target": images}
 
     def batches(self, start: int) -> Iterator[Tensor]:
-        """Training images for step start, start + 1, ..., in canonical form if the run fixes the gauge."""
+        """Training images for step start, start + 1, ..., in canonical form if the run wants them so."""
         config, index, of = self.config, self.accelerator.process_index, self.processes
         step = start
         while True:
             if self.images is None:
-                yield self._in_gauge(self._sample(config.batch_size, "train", step * of + index, self.device))
+                yield self._in_form(self._sample(config.batch_size, "train", step * of + index, self.device))
             else:
                 per_epoch = len(self.images) // (config.batch_size * of)
                 epoch, place = divmod(step, per_epoch)
@@ -220,7 +220,7 @@ class _Run:
                     len(self.images), generator=named_generator("training order", config.seed, epoch)
                 )
                 first = (place * of + index) * config.batch_size
-                yield self._in_gauge(self.images[order[first : first + config.batch_size]].to(self.device).float())
+                yield self._in_form(sent(self.images[order[first : first + config.batch_size]], self.device).float())
             step += 1
 
     def generator(self, step: int) -> torch.Generator:
@@ -256,7 +256,7 @@ class _Run:
         )
         row: dict[str, float] = dict(zip(COLUMNS, values, strict=True))
         if self.config.noise_dim:
-            row["likeness"] = twin_likeness(*made.float().chunk(TWINS)).mean().item()
+            row["aligned_correlation"] = aligned_correlation(*made.float().chunk(DRAWS)).mean().item()
         self.log.append(row)
         if self.accelerator.is_main_process:
             if trouble := write_log(self.folder, self.log):
@@ -357,8 +357,8 @@ class _Run:
         return state
 
     # --- data --------------------------------------------------------------------------------------------------------
-    def _in_gauge(self, images: Tensor) -> Tensor:
-        return canonical_form(images) if self.config.gauge == "canonical" else images
+    def _in_form(self, images: Tensor) -> Tensor:
+        return canonical_batch(images) if self.config.canonical else images
 
     def _sample(self, n: int, split: str, index: int, device: str | torch.device = "cpu") -> Tensor:
         """Images from the source; what a source of the user's own gives is looked at, every time."""
@@ -383,7 +383,7 @@ class _Run:
         return max(float(images.mean((-2, -1)).max()) for images in self._draw(2000, "train")) + 1e-6
 
     def _validation_set(self) -> tuple[Tensor, Tensor]:
-        images = torch.cat([self._in_gauge(part) for part in self._draw(self.config.validation_images, "validation")])
+        images = torch.cat([self._in_form(part) for part in self._draw(self.config.validation_images, "validation")])
         images = images.to(self.device)
         return images, torch.cat([StatisticsLoss().spectrum(part) for part in images.split(64)])
 

@@ -82,7 +82,7 @@ def evaluation() -> Any:
 
 
 def rows() -> list[Any]:
-    from microtutor.evaluation.report import Row
+    from microtutor.evaluation.paper_table import Row
 
     return [Row("mine", {"count_accuracy": 0.5})]
 
@@ -255,8 +255,8 @@ CALLS: dict[str, Call] = {
     ),
     LOSSES + "WeightedLoss": Call(
         lambda: {
-            "alpha": 1.0, "beta": 1.0, "amplitude": 1.0, "data": 1.0, "greyness": 1.0, "soft_indicator": 0.2,
-            "diversity": 1.0, "likeness": 0.3,
+            "alpha": 1.0, "beta": 1.0, "amplitude": 1.0, "data": 1.0, "grey_penalty": 1.0, "soft_indicator": 0.2,
+            "diversity": 1.0, "max_correlation": 0.3,
         },
         then=lambda made: made(
             SimpleNamespace(reconstruction=crops(), mean=torch.zeros(4, 2), log_variance=torch.zeros(4, 2)), crops()
@@ -273,7 +273,7 @@ CALLS: dict[str, Call] = {
         lambda: {"mean": torch.zeros(2, 3), "log_variance": torch.zeros(2, 3)},
         right=dict.fromkeys(("mean", "log_variance"), GREY | {"NaN", "infinite"}),
     ),
-    LOSSES + "twin_likeness": Call(lambda: {"a": image(), "b": image(seed=1)}, right={"a": GREY, "b": GREY}),
+    LOSSES + "aligned_correlation": Call(lambda: {"a": image(), "b": image(seed=1)}, right={"a": GREY, "b": GREY}),
     # --- microstructures ----------------------------------------------------------------------------------------------
     MICROSTRUCTURES + "GaussianFields": Call(
         lambda: {"fraction": 0.5, "length": 2.0, "size": SIZE}, then=lambda made: made.sample(1)
@@ -315,16 +315,18 @@ CALLS: dict[str, Call] = {
     "microtutor.models.VAE": Call(
         lambda: {
             "latent_dim": 3, "encoder": "compact", "decoder": "compact", "size": SIZE, "channels": 4,
-            "gauge": "canonical", "pretrained": False, "frozen": False, "noise_dim": 0,
+            "canonical": True, "pretrained": False, "frozen": False, "noise_dim": 0,
         }
     ),
     "microtutor.models.shipped_weights": Call(),
     TRAINING + "TrainingConfig": Call(
         lambda: {
-            "material": "lines", "count": (1, 4), "size": SIZE, "images": 5, "gauge": "canonical", "latent_dim": 3,
+            "material": "lines", "count": (1, 4), "size": SIZE, "images": 5, "canonical": True, "latent_dim": 3,
             "encoder": "compact", "decoder": "compact", "channels": 4, "noise_dim": 2, "pretrained": False,
-            "frozen": False, "start": "lines-1-4", "loss": "statistics", "alpha": 1.0, "amplitude": 1.0, "beta": 1.0,
-            "data": 1.0, "warm_up": 0.5, "final_data_share": 0.0, "greyness": 0.0, "diversity": 1.0, "likeness": 0.3,
+            "frozen": False, "initial_weights": "lines-1-4", "loss": "statistics", "alpha": 1.0, "amplitude": 1.0,
+            "beta": 1.0,
+            "data": 1.0, "data_warm_up": 0.5, "final_data_share": 0.0, "grey_penalty": 0.0, "diversity": 1.0,
+            "max_correlation": 0.3,
             "soft_indicator": 0.3, "normalise": False, "steps": 4, "batch_size": 2, "learning_rate": 1e-3,
             "optimizer": "adamw", "schedule": "one-cycle", "clip": 1.0, "seed": 0, "device": "cpu", "precision": "no",
             "validate_every": 2, "validation_images": 2, "checkpoint_every": 2,
@@ -336,7 +338,7 @@ CALLS: dict[str, Call] = {
         lambda: {"config": config(), "output_dir": "run", "resume": False, "progress": False, "source": None}
     ),
     # --- evaluation ---------------------------------------------------------------------------------------------------
-    EVALUATION + "References": Call(lambda: {"training": lines(8).images}),
+    EVALUATION + "Baselines": Call(lambda: {"training": lines(8).images}),
     EVALUATION + "aligned_data_error": Call(lambda: {"a": image(), "b": image(seed=1)}),
     EVALUATION + "at_own_fraction": Call(lambda: {"images": crops()}),
     EVALUATION + "chord_length_distance": Call(lambda: {"a": crops(), "b": crops(seed=1)}),

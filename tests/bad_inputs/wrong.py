@@ -18,7 +18,6 @@ CHOICES = {  # words to choose from, by the name of the parameter
     "dtype",
     "encoder",
     "decoder",
-    "gauge",
     "loss",
     "material",
     "method",

@@ -17,7 +17,7 @@ import pytest
 from classroom import reason_not_to_pack
 from outline import ROOT, chapters, version
 
-from microtutor.microstructures import sources
+from microtutor.microstructures import datasets
 from microtutor.models import shipped_weights
 
 INSIDE = ["lines-1-4", "lines-3-6", "berea"]  # weights that the wheel of this test holds
@@ -59,7 +59,7 @@ def packed(site, wheel, folder) -> dict[str, bytes]:
         return folder / "cache" / name
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "fetch", fetch)
+        patch.setattr(datasets, "fetch", fetch)
         files, missing = classroom.contents(site, wheel)
     assert sorted(missing) == ["li2018", "rock", "superalloy"]
     target = folder / "dist" / f"{TOP}.zip"
@@ -107,7 +107,7 @@ def test_a_set_of_micrographs_is_there_as_a_whole_or_not_at_all_and_the_pages_sa
     assert f"{TOP}/data/steel/sdss_ferrite_austenite.ang" in packed
     assert not [name for name in packed if "/data/rock/" in name]
     text, terms = packed[f"{TOP}/START-HERE.txt"].decode(), packed[f"{TOP}/data/LICENCES.txt"].decode()
-    for name, data in sources.DATASETS.items():
+    for name, data in datasets.DATASETS.items():
         row = next(line for line in text.splitlines() if line.startswith(f"| `{name}` |"))
         assert row.endswith("| yes |" if name == "steel" else f"{data.commit} |")
         assert f"Licence: {data.licence}\nCite: {data.citation}\n" in terms

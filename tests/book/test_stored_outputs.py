@@ -11,7 +11,7 @@ import pytest
 import stored_outputs
 from outline import ROOT, chapters
 
-from microtutor.microstructures import sources
+from microtutor.microstructures import datasets
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def offline(monkeypatch, tmp_path):
         asked.append(name)
         raise FileNotFoundError(f"{name} is not there")
 
-    monkeypatch.setattr(sources, "fetch", fetch)
+    monkeypatch.setattr(datasets, "fetch", fetch)
     return asked
 
 
@@ -60,7 +60,7 @@ def test_data_of(tmp_path):
 @pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
 def test_every_chapter_names_data_that_exist(path):
     for name in stored_outputs.data_of(path):
-        sources.available(name)
+        datasets.available(name)
 
 
 @pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)

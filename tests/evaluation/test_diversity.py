@@ -6,18 +6,18 @@ import torch
 from microtutor.evaluation import aligned_data_error, diversity
 from microtutor.microstructures import LineImages
 from microtutor.statistics import autocorrelation
-from tests.strategies import twins
+from tests.strategies import equivalent_images
 
 
 def lines(n, seed=0):
     return LineImages(size=32).sample(n, seed=seed).images
 
 
-def test_distances_are_those_of_the_best_twin_found_by_trying_all():
+def test_distances_are_those_of_the_best_equivalent_image_found_by_trying_all():
     images = (torch.rand(3, 5, 6, generator=torch.Generator().manual_seed(0)) < 0.4).float()
     found = diversity(images, images)
     pairs = [(0, 1), (0, 2), (1, 2)]
-    tried = torch.stack([(twins(images[i]) - images[j]).square().mean((-2, -1)).min() for i, j in pairs])
+    tried = torch.stack([(equivalent_images(images[i]) - images[j]).square().mean((-2, -1)).min() for i, j in pairs])
     torch.testing.assert_close(found.distances, tried)
     assert found.ratio == 1
     assert found.median == found.unrelated_median == found.distances.median().item()
@@ -37,7 +37,7 @@ def test_more_pairs_than_are_aligned_at_a_time():
     torch.testing.assert_close(distances[-1:], aligned_data_error(images[10], images[11]))
 
 
-def test_twins_are_one_realisation():
+def test_equivalent_images_are_one_realisation():
     image = lines(1)
     same = torch.cat([image, image.roll((3, 7), (-2, -1)), image.flip((-2, -1))])
     found = diversity(same, lines(4, seed=1), target_statistics=autocorrelation(image[0]))
@@ -46,7 +46,7 @@ def test_twins_are_one_realisation():
     assert found.statistics_error.max() < 1e-12
 
 
-def test_unrelated_images_that_are_twins_tell_nothing():
+def test_unrelated_images_that_are_equivalent_images_tell_nothing():
     found = diversity(lines(3), torch.ones(2, 1, 32, 32))
     assert math.isnan(found.ratio)
     assert "ratio nan" in str(found)
@@ -58,14 +58,14 @@ def test_channels_move_together():
     near, far = torch.stack([bar, dot]), torch.stack([bar, dot.roll(2, 0)])
     together = diversity(torch.stack([near, near.roll((2, 1), (-2, -1))]), torch.stack([near, far]))
     assert together.median < 1e-6  # both channels were shifted alike
-    assert together.unrelated_median > 0.01  # each channel has a twin, but not by one shift
+    assert together.unrelated_median > 0.01  # each channel has an equivalent image, but not by one shift
 
 
 def test_statistics_error():
     images = lines(3)
     found = diversity(images, images, target_statistics=autocorrelation(images[0]))
     assert found.statistics_error is not None
-    assert found.statistics_error[0] == 0
+    assert found.statistics_error[0] < 1e-14  # in a batch of another size an FFT may round otherwise
     wanted = (autocorrelation(images[1]) - autocorrelation(images[0])).square().mean()
     torch.testing.assert_close(found.statistics_error[1], wanted)
     assert diversity(images, images).statistics_error is None

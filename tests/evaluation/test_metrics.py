@@ -14,7 +14,7 @@ from microtutor.evaluation import (
 from microtutor.microstructures import LineImages, LineSample, Sample
 from microtutor.models import VAE
 from microtutor.statistics import autocorrelation, canonical_form
-from tests.strategies import phase_images, twins
+from tests.strategies import equivalent_images, phase_images
 
 
 def sample(n=40, count=(1, 4), size=64, seed=0):
@@ -131,22 +131,22 @@ def test_grey_lines_have_an_orientation_too():
 
 # --- data space -------------------------------------------------------------------------------------------------------
 @given(phase_images(side=5))
-def test_aligned_data_error_is_the_least_over_all_twins(a):
+def test_aligned_data_error_is_the_least_over_all_equivalent_images(a):
     b = a.flatten().sort().values.reshape(a.shape).flip(0)
-    wanted = (twins(a) - b).square().mean((-2, -1)).min()
+    wanted = (equivalent_images(a) - b).square().mean((-2, -1)).min()
     torch.testing.assert_close(aligned_data_error(a, b), wanted, rtol=0, atol=1e-12)
     torch.testing.assert_close(aligned_data_error(b, a), wanted, rtol=0, atol=1e-12)
 
 
-def test_aligned_data_error_of_twins_is_zero():
+def test_aligned_data_error_of_equivalent_images_is_zero():
     images = sample(20, size=224).images
-    for twin in (
+    for equivalent in (
         images.roll((31, -7), (-2, -1)),
         images.roll((100, 3), (-2, -1)).flip((-2, -1)),
         canonical_form(images),
     ):
-        assert aligned_data_error(twin, images).shape == (20, 1)
-        assert aligned_data_error(twin, images).max() < 1e-6
+        assert aligned_data_error(equivalent, images).shape == (20, 1)
+        assert aligned_data_error(equivalent, images).max() < 1e-6
     assert aligned_data_error(images.flip(0), images).median() > 0.01
 
 

@@ -191,7 +191,7 @@ def test_networks_on_a_gpu_are_measured():
 
 
 class Roller(VAE):
-    """A decoder whose noise only shifts: all its images are twins."""
+    """A decoder whose noise only shifts: all its images are equivalent images."""
 
     def decode(self, latents, noise=None):
         made = crops(1).expand(len(latents), -1, -1, -1)
@@ -199,7 +199,7 @@ class Roller(VAE):
         return torch.stack([m.roll(int(e * 10), -1) for m, e in zip(made, noise[:, 0])])
 
 
-def test_twins_are_no_realisations():
+def test_equivalent_images_are_no_realisations():
     vae = Roller(latent_dim=3, size=SIZE, channels=4, noise_dim=2)
     found = realisation_report(vae, crops(3, seed=1), crops(8, seed=2), n=5)
     assert found["median_distance"] < 1e-6
@@ -286,7 +286,9 @@ def test_the_command_measures_on_the_chosen_device(tmp_path, monkeypatch):
     monkeypatch.setattr(VAE, "from_pretrained", lambda name, device="cpu": devices.append(device) or found)
     monkeypatch.setattr("microtutor.records.evaluate_on", lambda *given: evaluate_crops(found, crops()))
     monkeypatch.setattr("microtutor.records.write_rock_report", lambda *given, **named: None)
-    monkeypatch.setattr("microtutor.evaluation.report", lambda *given, device, **named: devices.append(device) or [])
+    monkeypatch.setattr(
+        "microtutor.evaluation.report", lambda *given, device, **named: devices.append(device) or []
+    )
     monkeypatch.setattr("microtutor.evaluation.table", lambda rows: "")
     options = ["--device", "x", "--material", "berea", "--against", "b", "--record", str(tmp_path / "x.json")]
     for command in (["evaluate", "a", *options], ["reproduce", "--device", "x"]):

@@ -15,8 +15,8 @@ from microtutor.microstructures import (
     load_superalloy_grey,
     otsu_threshold,
 )
+from microtutor.microstructures.datasets import available, cache_folder
 from microtutor.microstructures.micrographs import LI2018, SUPERALLOY, SUPERALLOY_GREY, one_hot
-from microtutor.microstructures.sources import available, cache_folder
 from microtutor.statistics import autocorrelation
 
 LI2018_FRACTIONS = {

@@ -124,10 +124,10 @@ def test_bad_rocks(arguments, error, message):
 
 
 def test_crops_of_volumes_can_be_compared():
-    crops, twin = RockCrops(VOLUME, size=16), RockCrops(VOLUME.clone(), size=16)
+    crops, same = RockCrops(VOLUME, size=16), RockCrops(VOLUME.clone(), size=16)
     assert crops == RockCrops(VOLUME, size=16)
     assert hash(crops) == hash(RockCrops(VOLUME, size=16))
-    assert crops != twin
+    assert crops != same
     assert crops != RockCrops(VOLUME, size=20)
     assert crops != RockCrops("berea", size=16) != crops
     assert RockCrops("berea") == RockCrops("berea") != RockCrops("ketton")

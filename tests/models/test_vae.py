@@ -144,7 +144,7 @@ def test_reconstruct_is_decode_of_the_mean():
         made = network.reconstruct(x, batch_size=batch_size)
         torch.testing.assert_close(made, wanted, rtol=0, atol=1e-6)
         assert not made.requires_grad
-    plain = tiny(gauge="none")
+    plain = tiny(canonical=False)
     torch.testing.assert_close(plain.reconstruct(x), plain.decode(plain.encode(x)[0]), rtol=0, atol=1e-6)
 
 
@@ -153,7 +153,7 @@ def test_reconstruct_does_not_see_shifts_and_inversion(shift):
     x = images()
     moved = x.roll(shift, (-2, -1)).flip((-2, -1))
     assert torch.equal(tiny().reconstruct(moved), tiny().reconstruct(x))
-    assert not torch.equal(tiny(gauge="none").reconstruct(moved), tiny(gauge="none").reconstruct(x))
+    assert not torch.equal(tiny(canonical=False).reconstruct(moved), tiny(canonical=False).reconstruct(x))
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -235,7 +235,9 @@ def test_realisations(batch_size):
     made = network.realisations(x, n=5, seed=1, batch_size=batch_size)
     assert made.shape == (3, 5, 1, 32, 32)
     assert not made.requires_grad
-    torch.testing.assert_close(made, network.realisations(x.roll(4, -1), n=5, seed=1))  # a twin has the same
+    torch.testing.assert_close(
+        made, network.realisations(x.roll(4, -1), n=5, seed=1)
+    )  # an equivalent image has the same
     torch.testing.assert_close(made[1:2], network.realisations(x[1:2], n=5, seed=1))  # whatever else is in the batch
     assert len({m.numpy().tobytes() for m in made[0]}) == 5
     assert not torch.allclose(made, network.realisations(x, n=5, seed=2))
@@ -269,7 +271,7 @@ def test_weights_from_before_there_was_noise_are_loaded(tmp_path):
     [
         {},
         {"noise_dim": 2},
-        {"decoder": "paper", "gauge": "none"},
+        {"decoder": "paper", "canonical": False},
         {"encoder": "resnet18", "frozen": True, "channels": 8},
     ],
 )
@@ -280,7 +282,7 @@ def test_round_trip(tmp_path, changes):
     loaded = VAE.from_pretrained(tmp_path / "weights")
     assert not loaded.training
     assert loaded.config == network.config
-    assert (loaded.gauge, loaded.size, loaded.latent_dim) == (network.gauge, 32, 3)
+    assert (loaded.canonical, loaded.size, loaded.latent_dim) == (network.canonical, 32, 3)
     assert loaded.state_dict().keys() == network.state_dict().keys()
     for name, value in network.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], value)
@@ -684,7 +686,7 @@ def test_options_of_the_hub_are_not_for_weights_left_out(left_out):
     [
         ({"encoder": "resnet34"}, ValueError, "expected encoder to be 'compact', 'resnet18', .*, got 'resnet34'"),
         ({"decoder": "big"}, ValueError, "expected decoder to be 'compact' or 'paper', got 'big'"),
-        ({"gauge": "fixed"}, ValueError, "expected gauge to be 'canonical' or 'none', got 'fixed'"),
+        ({"canonical": "none"}, TypeError, r"expected canonical to be True or False, got 'none' \(str\)"),
         ({"frozen": True}, ValueError, "expected frozen=True with a ResNet encoder only, got encoder='compact'"),
         ({"pretrained": True}, ValueError, "expected pretrained=True with a ResNet encoder only, got encoder='comp"),
         ({"size": 100}, ValueError, "expected size as a multiple of 16 pixels, got 100; crop or resize to 96"),

@@ -66,7 +66,9 @@ def test_two_valued_at_the_wanted_volume_fraction():
     torch.testing.assert_close(binary.mean((-2, -1)), f[..., 0, 0], atol=0.01, rtol=0)
     found = error(reconstruct(f, steps=600), f) <= 1e-10
     assert found.sum() >= 3
-    assert error(reconstruct(f, steps=600, binary=True), f)[found].max() < 1e-12  # the images themselves, up to twins
+    assert (
+        error(reconstruct(f, steps=600, binary=True), f)[found].max() < 1e-12
+    )  # the images themselves, up to equivalent images
     assert binary.dtype == f.dtype
 
 

@@ -7,12 +7,12 @@ from microtutor.microstructures import LineImages
 from microtutor.statistics import autocorrelation, canonical_form
 from microtutor.statistics.canonical import _in_canonical_form, canonical_batch
 from tests.questions import NoQuestions
-from tests.strategies import phase_images, symmetric_images, twins
+from tests.strategies import equivalent_images, phase_images, symmetric_images
 
 
 def assert_canonical(image):
-    """All twins of an image (H, W) come to one and the same, which is one of them and its own canonical form."""
-    every = twins(image)
+    """All equivalent images of an image (H, W) come to one of them, which is its own canonical form."""
+    every = equivalent_images(image)
     found = canonical_form(every)
     assert (found == found[0]).all()
     assert (every == found[0]).all((-2, -1)).any()
@@ -20,7 +20,7 @@ def assert_canonical(image):
 
 
 @given(st.one_of(phase_images(), symmetric_images()))
-def test_every_twin_of_any_image(image):
+def test_every_equivalent_image_of_any_image(image):
     assert_canonical(image)
 
 
@@ -33,7 +33,7 @@ def test_pixels_are_only_moved_and_statistics_stay(image):
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (8, 1), (5, 5), (8, 6), (7, 9)])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-def test_every_twin_of_noise(shape, dtype):
+def test_every_equivalent_image_of_noise(shape, dtype):
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(dtype)  # not only phases: any field
     assert canonical_form(noise).dtype == dtype
     assert_canonical(noise)
@@ -42,7 +42,7 @@ def test_every_twin_of_noise(shape, dtype):
 def test_an_image_whose_row_and_column_sums_do_not_tell_it_from_its_inversion():
     image = torch.zeros(7, 8)
     image[[0, 1, 1, 2], [1, 0, 1, 2]] = 1  # sums 1, 2, 1 along both axes
-    assert not any(torch.equal(shifted, image) for shifted in twins(image)[image.numel() :])
+    assert not any(torch.equal(shifted, image) for shifted in equivalent_images(image)[image.numel() :])
     assert_canonical(image)
 
 
@@ -120,8 +120,8 @@ def test_bad_images(value, error, message):
 
 # --- batches to train on ----------------------------------------------------------------------------------------------
 @given(st.one_of(phase_images(), symmetric_images()))
-def test_without_questions_every_twin_comes_to_the_same(image):
-    every = twins(image)
+def test_without_questions_every_equivalent_image_comes_to_the_same(image):
+    every = equivalent_images(image)
     assert torch.equal(_in_canonical_form(every, ask=False), canonical_form(every))
 
 

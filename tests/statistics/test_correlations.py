@@ -10,13 +10,13 @@ from microtutor.microstructures import LineImages
 from microtutor.statistics import (
     autocorrelation,
     cross_correlation,
+    fft,
     power_spectrum,
-    products,
     radial_average,
     two_point_statistics,
     volume_fraction,
 )
-from tests.strategies import phase_images, twins
+from tests.strategies import equivalent_images, phase_images
 
 SHAPES = [(1,), (4,), (5,), (1, 1), (4, 4), (5, 3), (4, 5), (1, 6), (3, 2, 4), (3, 3, 3)]
 
@@ -80,7 +80,7 @@ def test_one_boundary_for_each_axis(shape):
 
 @pytest.mark.parametrize("boundary", ["periodic", "open"])
 def test_images_too_many_for_one_chunk(boundary, monkeypatch):
-    monkeypatch.setattr(products, "CHUNK", 100)
+    monkeypatch.setattr(fft, "CHUNK", 100)
     m = random_phase(7, 2, 6, 5)
     together = autocorrelation(m, boundary=boundary)
     assert_close(together, torch.stack([autocorrelation(one, boundary=boundary) for one in m]))
@@ -95,9 +95,9 @@ def test_an_image_too_large_for_one_chunk(shape, chunk, monkeypatch):
     for boundary in itertools.product(("periodic", "open"), repeat=len(shape)):
         for reach in (None, 0, (min(shape) - 1) // 2):
             options = {"boundary": boundary, "ndim": len(shape), "max_shift": reach}
-            monkeypatch.setattr(products, "CHUNK", 10**6)
+            monkeypatch.setattr(fft, "CHUNK", 10**6)
             whole = autocorrelation(a, **options)
-            monkeypatch.setattr(products, "CHUNK", chunk)
+            monkeypatch.setattr(fft, "CHUNK", chunk)
             assert_close(autocorrelation(a, **options), whole)
 
 
@@ -218,15 +218,15 @@ def test_cross_correlation_points_from_the_first_phase_to_the_second():
 
 
 def test_homometric_lines():
-    """Different images, no twins of each other, with equal statistics: {0, 1, 3, 4} and {0, 1, 2, 5} on a ring of 8."""
+    """Images with equal statistics that are not equivalent: {0, 1, 3, 4} and {0, 1, 2, 5} on a ring of 8."""
     a, b = torch.zeros(2, 8, 8, dtype=torch.float64)
     a[1:6, [0, 1, 3, 4]] = 1
     b[1:6, [0, 1, 2, 5]] = 1
     assert_close(autocorrelation(a), autocorrelation(b), 1e-15)
-    assert not any(torch.equal(twin, b) for twin in twins(a))
+    assert not any(torch.equal(equivalent, b) for equivalent in equivalent_images(a))
 
 
-def test_a_mirror_image_is_no_twin():
+def test_a_mirror_image_is_no_equivalent_image():
     m = torch.zeros(8, 8)
     m[0, 0] = m[1, 2] = 1
     assert (autocorrelation(m) - autocorrelation(m.flip(1))).abs().max() > 0.01
@@ -260,7 +260,7 @@ def test_wiener_khinchin_and_parseval(m):
 @given(phase_images(side=5))
 def test_shifts_and_inversion_leave_f_as_it_is(m):
     f = autocorrelation(m)
-    assert_close(autocorrelation(twins(m)), f.expand(2 * m.numel(), *m.shape))
+    assert_close(autocorrelation(equivalent_images(m)), f.expand(2 * m.numel(), *m.shape))
 
 
 @given(phase_images(side=5))

@@ -16,7 +16,7 @@ from microtutor.statistics import (
     volume_fraction,
 )
 from tests.statistics.counting import SHAPES, boundaries, close, grey, pair_map, phase
-from tests.strategies import phase_images, twins
+from tests.strategies import equivalent_images, phase_images
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -269,6 +269,6 @@ def test_moving_both_phases_changes_no_correlation(a, b):
     b = torch.nn.functional.pad(b, (0, 4, 0, 4))[: a.shape[0], : a.shape[1]]
     n = a.numel()
     wanted = cross_correlation(a, b).expand(n, *a.shape)
-    close(cross_correlation(twins(a)[:n], twins(b)[:n]), wanted)
+    close(cross_correlation(equivalent_images(a)[:n], equivalent_images(b)[:n]), wanted)
     inverted = cross_correlation(b, a).expand(n, *a.shape)
-    close(cross_correlation(twins(a)[n:], twins(b)[n:]), inverted)
+    close(cross_correlation(equivalent_images(a)[n:], equivalent_images(b)[n:]), inverted)

@@ -18,7 +18,7 @@ def test_the_paper_preset_is_the_papers_recipe():
     assert (PAPER.images, PAPER.validation_images) == (7000, 3000)
     assert (PAPER.batch_size, PAPER.steps) == (32, 1500 * (7000 // 32))
     assert (PAPER.optimizer, PAPER.learning_rate, PAPER.schedule, PAPER.clip) == ("adam", 1e-3, "halve", 0)
-    assert (PAPER.gauge, PAPER.warm_up, PAPER.normalise, PAPER.precision) == ("none", 0, True, "no")
+    assert (PAPER.canonical, PAPER.data_warm_up, PAPER.normalise, PAPER.precision) == (False, 0, True, "no")
     for step in (0, PAPER.steps - 1):
         loss = PAPER.loss_at(step, statistics_scale=2.0)  # f is divided by its largest value, so f^2 by its square
         assert loss == WeightedLoss(alpha=0.25, beta=1.0, amplitude=0.0, data=0.0, soft_indicator=0.25)
@@ -34,25 +34,25 @@ def test_presets(name, size):
     assert preset.device == ("cuda" if name == "gpu" else "auto")
     assert preset.data_share(preset.steps - 1) == 0  # each ends on the statistics alone
     if name != "paper":
-        assert (preset.gauge, preset.data_share(0)) == ("canonical", 1)
+        assert (preset.canonical, preset.data_share(0)) == (True, 1)
 
 
 def test_data_share_falls_from_one_to_zero():
-    config = TrainingConfig(steps=100, warm_up=0.6)
+    config = TrainingConfig(steps=100, data_warm_up=0.6)
     shares = [config.data_share(step) for step in range(100)]
     assert shares[0] == 1
     assert shares[30] == pytest.approx(0.5)
     assert shares[60:] == [0] * 40
     assert all(a > b for a, b in itertools.pairwise(shares[:61]))
-    assert {TrainingConfig(warm_up=0).data_share(step) for step in (0, 1, 1799)} == {0}
+    assert {TrainingConfig(data_warm_up=0).data_share(step) for step in (0, 1, 1799)} == {0}
     assert {TrainingConfig(loss="data").data_share(step) for step in (0, 1, 1799)} == {1}
-    assert TrainingConfig(steps=10, warm_up=1).data_share(9) == pytest.approx(0.1)
-    mixed = TrainingConfig(steps=10, warm_up=0.5, final_data_share=0.3)
+    assert TrainingConfig(steps=10, data_warm_up=1).data_share(9) == pytest.approx(0.1)
+    mixed = TrainingConfig(steps=10, data_warm_up=0.5, final_data_share=0.3)
     assert [mixed.data_share(step) for step in (0, 3, 4, 9)] == pytest.approx([1, 0.4, 0.3, 0.3])
 
 
 def test_loss_at():
-    config = TrainingConfig(steps=10, warm_up=1, alpha=100, amplitude=10, beta=3, data=8, soft_indicator=0.5)
+    config = TrainingConfig(steps=10, data_warm_up=1, alpha=100, amplitude=10, beta=3, data=8, soft_indicator=0.5)
     assert config.loss_at(0) == WeightedLoss(alpha=0, beta=3, amplitude=0, data=8, soft_indicator=0.5)
     assert config.loss_at(5) == WeightedLoss(alpha=50, beta=3, amplitude=5, data=4, soft_indicator=0.5)
     assert config.loss_at(5, statistics_scale=0.1).alpha == pytest.approx(5000)
@@ -62,14 +62,14 @@ def test_loss_at():
 
 
 def test_model_has_what_the_configuration_says():
-    config = TrainingConfig(size=32, latent_dim=3, channels=4, decoder="paper", gauge="none")
+    config = TrainingConfig(size=32, latent_dim=3, channels=4, decoder="paper", canonical=False)
     assert config.model().config == {
         "latent_dim": 3,
         "encoder": "compact",
         "decoder": "paper",
         "size": 32,
         "channels": 4,
-        "gauge": "none",
+        "canonical": False,
         "frozen": False,
         "noise_dim": 0,
     }
@@ -105,7 +105,11 @@ def test_replace_checks_too():
         ({"beta": float("nan")}, ValueError, "expected beta as a finite number of at least 0, got nan"),
         ({"data": "much"}, TypeError, "expected data as a finite number of at least 0, got 'much'"),
         ({"learning_rate": 0}, ValueError, "expected learning_rate as a finite number above 0, got 0"),
-        ({"warm_up": 1.5}, ValueError, "expected warm_up as a finite number of at least 0 and at most 1, got 1.5"),
+        (
+            {"data_warm_up": 1.5},
+            ValueError,
+            "expected data_warm_up as a finite number of at least 0 and at most 1, got 1.5",
+        ),
         (
             {"final_data_share": 2},
             ValueError,
@@ -123,7 +127,7 @@ def test_replace_checks_too():
         ({"size": 8}, ValueError, "expected size of at least 16, got 8"),
         ({"encoder": "resnet34"}, ValueError, "expected encoder to be 'compact', .*, got 'resnet34'"),
         ({"decoder": "deep"}, ValueError, "expected decoder to be 'compact' or 'paper', got 'deep'"),
-        ({"gauge": "fixed"}, ValueError, "expected gauge to be 'canonical' or 'none', got 'fixed'"),
+        ({"canonical": "none"}, TypeError, r"expected canonical to be True or False, got 'none' \(str\)"),
         ({"soft_indicator": 0.0}, ValueError, "expected soft_indicator as a finite number above 0, or None, got 0"),
     ],
 )
@@ -141,15 +145,15 @@ def test_a_run_starts_from_weights_of_its_own_network(tmp_path):
     config = TrainingConfig(size=32, channels=8, latent_dim=2)
     vae = config.replace(seed=5).model()
     vae.save_pretrained(tmp_path)
-    started = config.replace(start=str(tmp_path)).model()
+    started = config.replace(initial_weights=str(tmp_path)).model()
     for name, weight in vae.state_dict().items():
         assert torch.equal(started.state_dict()[name], weight)
-    with pytest.raises(ValueError, match=r"start=.* but it has latent_dim=2"):
-        config.replace(start=str(tmp_path), latent_dim=3).model()
+    with pytest.raises(ValueError, match=r"initial_weights=.* but it has latent_dim=2"):
+        config.replace(initial_weights=str(tmp_path), latent_dim=3).model()
     with pytest.raises(FileNotFoundError):
-        config.replace(start="no-such-weights").model()
+        config.replace(initial_weights="no-such-weights").model()
 
 
-def test_greyness_rises_with_the_statistics_loss():
-    config = TrainingConfig(steps=10, warm_up=0.5, greyness=2)
-    assert [config.loss_at(step).greyness for step in (0, 1, 9)] == pytest.approx([0, 0.4, 2])
+def test_grey_penalty_rises_with_the_statistics_loss():
+    config = TrainingConfig(steps=10, data_warm_up=0.5, grey_penalty=2)
+    assert [config.loss_at(step).grey_penalty for step in (0, 1, 9)] == pytest.approx([0, 0.4, 2])

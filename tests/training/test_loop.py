@@ -96,7 +96,7 @@ def test_a_run_writes_what_it_promises(tmp_path):
     names = {path.name for path in (tmp_path / "new" / "run").iterdir()}
     assert names - {"tensorboard", ".lock"} == {CHECKPOINT, LOG, "config.json", "model.safetensors", "training.json"}
     assert not vae.training
-    assert vae.config["gauge"] == "canonical"
+    assert vae.config["canonical"] is True
     assert torch.equal(weights(VAE.from_pretrained(tmp_path / "new" / "run")), weights(vae))
     state = checkpoint(tmp_path / "new" / "run")
     assert state["step"] == 7
@@ -142,7 +142,7 @@ def test_random_numbers_of_the_caller_stay_as_they_are(tmp_path):
 
 
 def test_training_learns(tmp_path):
-    one_line = {"count": (1, 1), "channels": 16, "warm_up": 0.3}
+    one_line = {"count": (1, 1), "channels": 16, "data_warm_up": 0.3}
     run(tmp_path, **one_line, steps=90, validate_every=45, validation_images=64, batch_size=16, learning_rate=5e-3)
     early, late = read_log(tmp_path)["validation_statistics_error"]
     held_out = LineImages(count=(1, 1), size=32).sample(64, split="validation").images
@@ -190,10 +190,10 @@ def test_a_thread_other_than_the_main_one_can_train(tmp_path):
 
 
 # --- options ----------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("gauge", ["canonical", "none"])
+@pytest.mark.parametrize("canonical", [True, False])
 @pytest.mark.parametrize("images", [None, 11])
-def test_images_of_each_step(tmp_path, gauge, images):
-    run = loop._Run(TINY.replace(gauge=gauge, images=images), tmp_path, resume=False)
+def test_images_of_each_step(tmp_path, canonical, images):
+    run = loop._Run(TINY.replace(canonical=canonical, images=images), tmp_path, resume=False)
     batches = run.batches(0)
     seen = [next(batches) for _ in range(4)]
     later = run.batches(3)
@@ -201,10 +201,10 @@ def test_images_of_each_step(tmp_path, gauge, images):
     lines = LineImages(size=32)
     if images is None:
         drawn = [lines.sample(4, split="train", index=step).images for step in range(4)]
-        assert all(torch.equal(a, canonical_form(b) if gauge == "canonical" else b) for a, b in zip(seen, drawn))
+        assert all(torch.equal(a, canonical_form(b) if canonical else b) for a, b in zip(seen, drawn))
         return
     fixed = lines.sample(11, split="train").images
-    fixed = {image.numpy().tobytes() for image in (canonical_form(fixed) if gauge == "canonical" else fixed)}
+    fixed = {image.numpy().tobytes() for image in (canonical_form(fixed) if canonical else fixed)}
     assert len(fixed) == 11
     epochs = [[image.numpy().tobytes() for batch in seen[i : i + 2] for image in batch] for i in (0, 2)]
     for epoch in epochs:  # two batches of 4 make an epoch of 11 images; each image at most once
@@ -213,8 +213,8 @@ def test_images_of_each_step(tmp_path, gauge, images):
     assert epochs[0] != epochs[1]
 
 
-def test_a_run_without_gauge_makes_a_model_without(tmp_path):
-    assert run(tmp_path, gauge="none").gauge == "none"
+def test_a_run_on_plain_images_makes_a_model_of_them(tmp_path):
+    assert run(tmp_path, canonical=False).canonical is False
 
 
 def test_data_space_baseline(tmp_path, monkeypatch):
@@ -247,7 +247,7 @@ def test_normalise_divides_by_the_largest_volume_fraction(tmp_path):
 
 
 def test_normalised_statistics_are_what_is_trained_on(tmp_path):
-    changes = {"normalise": True, "warm_up": 0.0, "amplitude": 0.0, "beta": 0.0, "alpha": 3.0}
+    changes = {"normalise": True, "data_warm_up": 0.0, "amplitude": 0.0, "beta": 0.0, "alpha": 3.0}
     run = loop._Run(TINY.replace(**changes), tmp_path, resume=False)
     terms = run.train_step(next(run.batches(0)))
     wanted = 3 * terms["statistics"] / run.statistics_scale**2
@@ -357,7 +357,7 @@ class Questions(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("changes", [{}, {"loss": "data"}, {"warm_up": 0.0}])
+@pytest.mark.parametrize("changes", [{}, {"loss": "data"}, {"data_warm_up": 0.0}])
 def test_the_loop_asks_a_gpu_for_no_number_during_a_step(tmp_path, monkeypatch, changes):
     run = loop._Run(TINY.replace(**changes), tmp_path, resume=False)
     images, counts = next(run.batches(0)), []
@@ -466,7 +466,7 @@ def test_a_gpu_run_leaves_the_callers_random_numbers_alone(tmp_path):
 
 
 # --- stopping and going on --------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("changes", [{}, {"images": 9, "gauge": "none"}, {"optimizer": "adam", "schedule": "halve"}])
+@pytest.mark.parametrize("changes", [{}, {"images": 9, "canonical": False}, {"optimizer": "adam", "schedule": "halve"}])
 def test_resume_ends_at_the_same_weights(tmp_path, monkeypatch, changes):
     wanted = run(tmp_path / "whole", **changes)
 
@@ -666,14 +666,14 @@ def test_more_processes_than_batches(tmp_path, monkeypatch):
 
 
 # --- what can go wrong ------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("warm_up", [0.0, 1.0])
-def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, monkeypatch, warm_up):
+@pytest.mark.parametrize("data_warm_up", [0.0, 1.0])
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, monkeypatch, data_warm_up):
     def spoil(run):
         next(run.model.parameters()).data.fill_(torch.nan)
 
     after_steps(monkeypatch, 4, spoil)
     with pytest.raises(FloatingPointError) as e:
-        run(tmp_path, warm_up=warm_up, checkpoint_every=3)
+        run(tmp_path, data_warm_up=data_warm_up, checkpoint_every=3)
     assert str(e.value).startswith("the loss or a weight was not finite at step 5; the last checkpoint is kept in")
     assert "Try a lower learning_rate (now 0.002), a smaller alpha (now 2000), clip=1, or precision='no'" in str(
         e.value

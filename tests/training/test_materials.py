@@ -6,12 +6,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from microtutor.losses import StatisticsLoss, WeightedLoss, twin_likeness
+from microtutor.losses import StatisticsLoss, WeightedLoss, aligned_correlation
 from microtutor.microstructures import LineImages, seeded_generator
 from microtutor.microstructures.micrographs import RockCrops
 from microtutor.models import VAE
 from microtutor.statistics import canonical_form
 from microtutor.training import CHECKPOINT, LOG, PRESETS, TrainingConfig, loop, read_log, train
+from microtutor.training.log import COLUMNS
 
 OWN = TrainingConfig(
     material="own",
@@ -108,7 +109,7 @@ def test_a_checkpoint_from_before_there_were_materials_is_resumed(tmp_path):
     config = OWN.replace(material="lines")
     train(config, tmp_path, progress=False)
     state = torch.load(tmp_path / CHECKPOINT, weights_only=True)
-    for name in ("material", "noise_dim", "diversity", "likeness"):
+    for name in ("material", "noise_dim", "diversity", "max_correlation"):
         del state["config"][name]
     torch.save(state, tmp_path / CHECKPOINT)
     assert train(config, tmp_path, resume=True, progress=False).latent_dim == 3
@@ -123,28 +124,28 @@ def test_configurations_survive_json():
 
 # --- a decoder that takes noise ---------------------------------------------------------------------------------------
 def test_two_images_of_each_latent_vector_are_held_to_the_target(tmp_path):
-    run_ = loop._Run(NOISY.replace(warm_up=0.0), tmp_path, resume=False, source=Stripes())
+    run_ = loop._Run(NOISY.replace(data_warm_up=0.0), tmp_path, resume=False, source=Stripes())
     images = next(run_.batches(0))
     terms = run_.train_step(images)
     assert torch.equal(terms["target"], torch.cat([images, images]))
     first, second = terms["output"].chunk(2)
     assert not torch.equal(first, second)  # each with noise of its own
-    assert terms["likeness"] == pytest.approx(twin_likeness(first, second).mean().item(), rel=1e-5)
+    assert terms["aligned_correlation"] == pytest.approx(aligned_correlation(first, second).mean().item(), rel=1e-5)
 
 
-def test_the_likeness_is_logged_where_there_is_noise_only(tmp_path):
+def test_the_correlation_of_draws_is_logged_where_there_is_noise_only(tmp_path):
     run(tmp_path / "noise", NOISY)
     run(tmp_path / "plain", OWN)
-    assert tuple(read_log(tmp_path / "plain")) == loop.COLUMNS
-    assert tuple(read_log(tmp_path / "noise")) == (*loop.COLUMNS, "likeness")
-    assert all(0 < value <= 1 for value in read_log(tmp_path / "noise")["likeness"])
+    assert tuple(read_log(tmp_path / "plain")) == COLUMNS
+    assert tuple(read_log(tmp_path / "noise")) == (*COLUMNS, "aligned_correlation")
+    assert all(0 < value <= 1 for value in read_log(tmp_path / "noise")["aligned_correlation"])
     assert (tmp_path / "noise" / LOG).exists()
 
 
 def test_the_diversity_term_rises_with_the_statistics_loss():
-    config = NOISY.replace(steps=10, warm_up=1.0, diversity=100.0, likeness=0.2)
+    config = NOISY.replace(steps=10, data_warm_up=1.0, diversity=100.0, max_correlation=0.2)
     assert [config.loss_at(step).diversity for step in (0, 5, 9)] == pytest.approx([0, 50, 90])
-    assert config.loss_at(3).likeness == 0.2
+    assert config.loss_at(3).max_correlation == 0.2
     assert OWN.loss_at(5) == WeightedLoss(**vars(OWN.loss_at(5)) | {"diversity": 0.0})  # no noise, no term
 
 
@@ -156,13 +157,13 @@ def test_the_diversity_term_keeps_the_decoder_from_ignoring_its_noise(tmp_path):
             generator = seeded_generator(seed, ("train", "validation", "test").index(split), index)
             return SimpleNamespace(images=(torch.rand(n, 1, 32, 32, generator=generator) < 0.3).float())
 
-    base = NOISY.replace(steps=50, warm_up=0.0, channels=8, validate_every=50, batch_size=8, alpha=20.0)
+    base = NOISY.replace(steps=50, data_warm_up=0.0, channels=8, validate_every=50, batch_size=8, alpha=20.0)
     alike = {}
     for weight in (0.0, 300.0):
         folder = tmp_path / str(weight)
         vae = train(base.replace(diversity=weight), folder, progress=False, source=Dots())
         made = vae.realisations(Dots().sample(8).images, n=2)
-        alike[weight] = twin_likeness(made[:, 0], made[:, 1]).mean().item()
+        alike[weight] = aligned_correlation(made[:, 0], made[:, 1]).mean().item()
     assert alike[300.0] < 0.6 < 0.9 < alike[0.0]
 
 
@@ -172,7 +173,11 @@ def test_the_diversity_term_keeps_the_decoder_from_ignoring_its_noise(tmp_path):
         ({"noise_dim": -1}, ValueError, "expected noise_dim of at least 0, got -1"),
         ({"noise_dim": 0.5}, TypeError, "expected noise_dim as a whole number, got 0.5"),
         ({"diversity": -1.0}, ValueError, "expected diversity as a finite number of at least 0, got -1"),
-        ({"likeness": 1.1}, ValueError, "expected likeness as a finite number of at least 0 and at most 1, got 1.1"),
+        (
+            {"max_correlation": 1.1},
+            ValueError,
+            "expected max_correlation as a finite number of at least 0 and at most 1, got 1.1",
+        ),
     ],
 )
 def test_bad_choices(choice, error, message):

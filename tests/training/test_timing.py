@@ -27,7 +27,7 @@ def test_a_trial_needs_no_download_and_validates_as_often_as_the_run(trials, nam
     preset = PRESETS[name]
     estimate_minutes(preset, steps=50)
     (trial,) = trials
-    assert (trial.material, trial.pretrained, trial.start) == ("lines", False, None)
+    assert (trial.material, trial.pretrained, trial.initial_weights) == ("lines", False, None)
     assert (trial.steps, trial.validate_every, trial.checkpoint_every) == (100, 50, 100)
     share = preset.validation_images / preset.validate_every
     assert trial.validation_images / trial.validate_every == pytest.approx(share, rel=0.02)
@@ -36,8 +36,8 @@ def test_a_trial_needs_no_download_and_validates_as_often_as_the_run(trials, nam
 
 
 def test_other_materials_and_weights_to_start_from(trials):
-    estimate_minutes(TINY.replace(material="own", start="nowhere", images=40, normalise=True), steps=2)
-    assert (trials[0].material, trials[0].start, trials[0].images) == ("lines", None, 4)
+    estimate_minutes(TINY.replace(material="own", initial_weights="nowhere", images=40, normalise=True), steps=2)
+    assert (trials[0].material, trials[0].initial_weights, trials[0].images) == ("lines", None, 4)
 
 
 def test_a_real_trial_leaves_nothing_behind(tmp_path, monkeypatch):

@@ -25,16 +25,16 @@ def what_is_missing() -> str:
 
 def check() -> None:
     """Load every model that comes with the package, and every set of micrographs that is in the folder data."""
-    from microtutor.microstructures import sources
+    from microtutor.microstructures import datasets
     from microtutor.models import VAE, shipped_weights
 
     for name in shipped_weights():
         print(f"model {name}: {VAE.from_pretrained(name).latent_dim} latents")
-    for name in sources.DATASETS:
-        if sources.available(name):
-            for file in sources.files(name):
-                sources.fetch(file)  # compares its checksum
-        print(f"micrographs {name}: {'here' if sources.available(name) else 'not in this zip'}")
+    for name in datasets.DATASETS:
+        if datasets.available(name):
+            for file in datasets.files(name):
+                datasets.fetch(file)  # compares its checksum
+        print(f"micrographs {name}: {'here' if datasets.available(name) else 'not in this zip'}")
     print("This laptop is ready.")
 
 

@@ -9,7 +9,7 @@ from microtutor.checks import check_count, check_phase, describe
 from microtutor.statistics import autocorrelation
 
 
-class References:
+class Baselines:
     """Reference methods that know a set of training images only through their two-point statistics.
 
     Args:
@@ -17,7 +17,7 @@ class References:
 
     >>> from microtutor.microstructures import LineImages
     >>> lines = LineImages(size=32)
-    >>> references = References(lines.sample(50, split="train").images)
+    >>> references = Baselines(lines.sample(50, split="train").images)
     >>> references.nearest_images(lines.sample(4).images).shape
     torch.Size([4, 1, 32, 32])
 

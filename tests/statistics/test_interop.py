@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microtutor.statistics import autocorrelation, cross_correlation, two_point_statistics
-from microtutor.statistics.layouts import from_mcrpy, from_pymks, to_mcrpy, to_pymks
+from microtutor.statistics.interop import from_mcrpy, from_pymks, to_mcrpy, to_pymks
 from tests.strategies import phase_images
 
 SIDES = [(1, 1), (1, 6), (5, 1), (4, 4), (5, 5), (4, 7), (6, 5)]

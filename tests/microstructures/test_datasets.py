@@ -10,8 +10,8 @@ import pooch
 import pytest
 import requests
 
-from microtutor.microstructures import load_li2018, sources
-from microtutor.microstructures.sources import DATASETS, available, cache_folder, fetch, files
+from microtutor.microstructures import datasets, load_li2018
+from microtutor.microstructures.datasets import DATASETS, available, cache_folder, fetch, files
 
 CONTENT = b"a small micrograph"
 NAME = "li2018/alloy_resized.npy"
@@ -49,7 +49,9 @@ def server(tmp_path, monkeypatch):
         thread = threading.Thread(target=running.serve_forever)
         thread.start()
         address = f"http://127.0.0.1:{running.server_address[1]}"
-        monkeypatch.setattr(sources, "_source", lambda name: (f"{address}/{name}", hashlib.sha256(CONTENT).hexdigest()))
+        monkeypatch.setattr(
+            datasets, "_source", lambda name: (f"{address}/{name}", hashlib.sha256(CONTENT).hexdigest())
+        )
         yield tmp_path / "served"
         running.shutdown()
         thread.join()

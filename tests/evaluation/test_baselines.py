@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from microtutor.evaluation import References
+from microtutor.evaluation import Baselines
 from microtutor.losses import StatisticsLoss
 from microtutor.microstructures import LineImages
 from microtutor.statistics import autocorrelation
@@ -14,7 +14,7 @@ LINES = LineImages(size=32)
 
 @pytest.fixture(scope="module")
 def references():
-    return References(LINES.sample(60, seed=0, split="train").images)
+    return Baselines(LINES.sample(60, seed=0, split="train").images)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_more_components_describe_better(references):
 
 
 def test_images_with_a_gradient(images):
-    wanted, found = References(images), References(images.clone().requires_grad_())
+    wanted, found = Baselines(images), Baselines(images.clone().requires_grad_())
     asked = images.clone().requires_grad_()
     for method, more in (("mean_errors", ()), ("pca_errors", (3,)), ("nearest_images", ())):
         made = getattr(found, method)(asked, *more)
@@ -85,7 +85,7 @@ def test_other_images_than_it_was_made_for(references, method, images, message):
         getattr(references, method)(images, *([3] if method == "pca_errors" else []))
     if images.shape[-1] == 32:
         with pytest.raises((TypeError, ValueError), match=message):
-            References(images)
+            Baselines(images)
 
 
 def test_more_components_than_there_can_be(references, images):

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from microtutor.checks import check_callable, check_choice, check_count, check_each, check_instance, check_path
 from microtutor.environment import find_device
+from microtutor.evaluation.baselines import Baselines
 from microtutor.evaluation.metrics import PAPER, ROWS, Evaluation, evaluate, evaluate_reconstructions
-from microtutor.evaluation.references import References
 from microtutor.microstructures import LineImages, LineSample
 from microtutor.models import VAE, shipped_weights
 from microtutor.reconstruction import reconstruct
@@ -106,7 +106,7 @@ def table(rows: list[Row]) -> str:
 
 
 def _reference_rows(lines: LineImages, sample: LineSample) -> list[Row]:
-    references = References(lines.sample(TRAINING_IMAGES, split="train").images)
+    references = Baselines(lines.sample(TRAINING_IMAGES, split="train").images)
     n = TRAINING_IMAGES
     empty = evaluate_reconstructions(torch.zeros_like(sample.images), sample)
     nearest = evaluate_reconstructions(references.nearest_images(sample.images), sample)
