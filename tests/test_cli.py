@@ -60,7 +60,7 @@ def test_the_device_of_a_preset_can_be_changed(tmp_path, monkeypatch, options, w
 def test_reproduce_trains_what_the_records_say(tmp_path, monkeypatch):
     tiny = TrainingConfig(size=224, channels=8, steps=2, batch_size=2, validation_images=2, precision="bf16")
     monkeypatch.setattr("microtutor.models.shipped_weights", lambda: ["lines-1-4", "lines-3-6"])
-    recorded = {"lines-1-4": tiny, "lines-3-6": tiny.replace(start="runs/first"), "first": tiny.replace(seed=1)}
+    recorded = {"lines-1-4": tiny, "lines-3-6": tiny.replace(initial_weights="runs/first"), "first": tiny.replace(seed=1)}
     monkeypatch.setattr("microtutor.records.recorded_configuration", recorded.__getitem__)
     settings = sys.modules["microtutor.evaluation.paper_table"]  # the name alone is the function
     monkeypatch.setattr(settings, "TRAINING_IMAGES", 40)
@@ -293,8 +293,8 @@ def test_what_an_earlier_kill_left_of_a_run_may_be_begun_over(tmp_path):
         ("images=none", None),
         ("images=null", None),
         ("images=64", 64),
-        ("start=None", None),
-        ("start=runs/a=b", "runs/a=b"),
+        ("initial_weights=None", None),
+        ("initial_weights=runs/a=b", "runs/a=b"),
         ("soft_indicator=0.25", 0.25),
         ("soft_indicator=None", None),
         ("alpha=2", 2.0),
