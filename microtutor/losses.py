@@ -91,7 +91,7 @@ class StatisticsLoss(nn.Module):
             target_spectrum = self._spectrum(target)
         if target_spectrum is None:
             raise TypeError("expected either target or target_spectrum, got neither")
-        error, _ = _spectral_error(self._indicator(reconstruction), target_spectrum, statistics=1.0)
+        error, _ = spectral_error(self._indicator(reconstruction), target_spectrum, statistics=1.0)
         if self.reduction == "none":
             return error
         return error.mean() if self.reduction == "mean" else error.sum() * math.prod(reconstruction.shape[-2:])
@@ -121,11 +121,11 @@ class _SpectralError(torch.autograd.Function):
             slope: Tensor | int = 0
             if statistics:
                 difference = power - wanted[part]
-                terms[0, part] = _sum_over_frequencies(difference.square(), width) / pixels**2
+                terms[0, part] = sum_over_frequencies(difference.square(), width) / pixels**2
                 slope = difference.mul_(4 * statistics / pixels**2)
             if amplitude:
                 made, meant = _amplitude(power, pixels), _amplitude(wanted[part], pixels)
-                terms[1, part] = _sum_over_frequencies((made - meant).square(), width) / pixels
+                terms[1, part] = sum_over_frequencies((made - meant).square(), width) / pixels
                 slope = slope + (1 - meant.div_(made)).mul_(2 * amplitude)
             if gradient is not None:
                 gradient.view(-1, height, width)[part] = image_of(spectrum.mul_(slope), shape[-2:])
@@ -155,7 +155,7 @@ def _amplitude(power: Tensor, pixels: int) -> Tensor:
     return (power * pixels + 1e-3).sqrt()
 
 
-def _spectral_error(
+def spectral_error(
     made: Tensor, target_spectrum: Tensor, *, statistics: float = 0.0, amplitude: float = 0.0
 ) -> tuple[Tensor, Tensor]:
     """Weighted error of spectra per image, and its two terms unweighted, without gradient: see `_SpectralError`."""
@@ -177,7 +177,7 @@ def amplitude_loss(reconstruction: Tensor, target: Tensor) -> Tensor:
     tensor(0.)
     """
     check_same_shape(check_field(reconstruction), check_field(target), ("reconstruction", "target"))
-    return _spectral_error(reconstruction, StatisticsLoss().spectrum(target), amplitude=1.0)[0].mean()
+    return spectral_error(reconstruction, StatisticsLoss().spectrum(target), amplitude=1.0)[0].mean()
 
 
 def data_loss(reconstruction: Tensor, target: Tensor) -> Tensor:
@@ -323,7 +323,7 @@ class WeightedLoss:
         total = self.beta * terms["kl"]
         if self.alpha or self.amplitude:
             loss, pixels = StatisticsLoss(soft_indicator=self.soft_indicator), math.prod(target.shape[-2:])
-            error, (statistics, amplitude) = _spectral_error(
+            error, (statistics, amplitude) = spectral_error(
                 loss._indicator(made),
                 loss._spectrum(target),
                 statistics=self.alpha * pixels,
@@ -361,6 +361,6 @@ def _multiplicity(width: int, like: Tensor) -> Tensor:
     return times
 
 
-def _sum_over_frequencies(values: Tensor, width: int) -> Tensor:
+def sum_over_frequencies(values: Tensor, width: int) -> Tensor:
     """Sum over all frequencies, given the half that rfft2 keeps."""
     return (values.sum(-2) * _multiplicity(width, values)).sum(-1)

@@ -118,7 +118,7 @@ def readings(images: Tensor) -> dict[str, Tensor]:
     tensor([1.])
     """
     images = _check_crops(images)
-    chords = _chord_counts(images)
+    chords = chord_counts(images)
     lengths = torch.arange(chords.shape[-1], dtype=chords.dtype, device=chords.device)
     return {
         "volume_fraction": volume_fraction(images)[:, 0],
@@ -146,7 +146,7 @@ def chord_length_distance(a: Tensor, b: Tensor) -> Tensor:
     tensor([1.])
     """
     check_same_shape(_check_crops(a), _check_crops(b), ("the first images", "the second"))
-    return _distance(_chord_counts(a), _chord_counts(b))
+    return earth_movers_distance(chord_counts(a), chord_counts(b))
 
 
 def _check_crops(images: Tensor) -> Tensor:
@@ -156,14 +156,28 @@ def _check_crops(images: Tensor) -> Tensor:
     return images
 
 
-def _distance(a: Tensor, b: Tensor) -> Tensor:
-    """Earth mover's distance between numbers of chords of each length, (..., side + 1)."""
+def earth_movers_distance(a: Tensor, b: Tensor) -> Tensor:
+    """Earth mover's distance in pixels between numbers of chords of each length, (..., side + 1) each.
+
+    >>> earth_movers_distance(torch.tensor([0., 1., 0., 0.]), torch.tensor([0., 0., 0., 2.]))
+    tensor(2.)
+    """
     cumulative = [(counts / counts.sum(-1, keepdim=True)).cumsum(-1) for counts in (a, b)]
     return (cumulative[0] - cumulative[1]).abs().sum(-1)
 
 
-def _chord_counts(images: Tensor) -> Tensor:
-    """Numbers of chords of each length, along both axes together, (n, longer side + 1)."""
+def chord_counts(images: Tensor) -> Tensor:
+    """Numbers of chords of each length, along both axes together.
+
+    Args:
+        images: (n, 1, H, W) in {0, 1}.
+
+    Returns:
+        (n, longer side + 1); the entry at length l counts the chords of l pixels.
+
+    >>> chord_counts(torch.eye(3)[None, None])  # one pixel in each row and each column
+    tensor([[0., 6., 0., 0.]])
+    """
     counts = [chord_length_distribution(images, axis=axis, counts=True)[:, 0] for axis in (-1, -2)]
     along_width, along_height = (pad(each, (0, max(images.shape[-2:]) + 1 - each.shape[-1])) for each in counts)
     return along_width + along_height

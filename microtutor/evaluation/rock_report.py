@@ -16,8 +16,8 @@ from microtutor.evaluation.metrics import THRESHOLD, check_vae
 from microtutor.evaluation.rock import (
     CROP_ROWS,
     CropEvaluation,
-    _chord_counts,
-    _distance,
+    chord_counts,
+    earth_movers_distance,
     evaluate_crop_reconstructions,
     readings,
 )
@@ -179,7 +179,7 @@ def realisation_report(vae: VAE, images: Tensor, unrelated: Tensor, *, n: int = 
 
 @torch.no_grad()
 def _at_zero_noise(vae: VAE, images: Tensor) -> Tensor:
-    return vae._decode_means(images, torch.zeros(1, vae.noise_dim), 64)[:, 0]
+    return vae.decode_means(images, torch.zeros(1, vae.noise_dim), 64)[:, 0]
 
 
 def _reference_rows(references: Baselines, images: Tensor, crops: int) -> dict[str, Numbers]:
@@ -198,10 +198,10 @@ def _summary(images: Tensor, originals: Tensor) -> Numbers:
     for name, values in readings(binary).items():
         values = values[values.isfinite()]  # of those that have chords
         numbers[name] = {"mean": _five(values.mean()), "spread": _five((values - values.mean()).square().mean().sqrt())}
-    together = [_chord_counts(m).sum(0) for m in (binary, originals)]
+    together = [chord_counts(m).sum(0) for m in (binary, originals)]
     difference = autocorrelation(images).mean(0) - autocorrelation(originals).mean(0)
     return numbers | {
-        "chord_length_distance": _five(_distance(*together)),
+        "chord_length_distance": _five(earth_movers_distance(*together)),
         "mean_statistics_error": _five(difference.square().mean()),
     }
 

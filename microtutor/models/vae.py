@@ -217,7 +217,7 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         Returns:
             (batch, 1, size, size) in [0, 1], on the device of `images`, in the precision of the network.
         """
-        return self._decode_means(images, self._draw_noise(1, 0), batch_size)[:, 0]
+        return self.decode_means(images, self._draw_noise(1, 0), batch_size)[:, 0]
 
     @torch.no_grad()
     def realisations(self, images: Tensor, n: int = 16, *, seed: int = 0, batch_size: int = 64) -> Tensor:
@@ -243,13 +243,26 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         check_count(n, name="n")
         check_count(batch_size, name="batch_size")
         check_count(seed, name="seed", minimum=0)
-        return self._decode_means(images, self._draw_noise(n, seed), max(1, batch_size // n))
+        return self.decode_means(images, self._draw_noise(n, seed), max(1, batch_size // n))
 
     def _draw_noise(self, n: int, seed: int) -> Tensor:
         return torch.randn(n, self.noise_dim, generator=named_generator("decoder noise", seed), dtype=torch.float32)
 
-    def _decode_means(self, images: Tensor, noise: Tensor, batch_size: int) -> Tensor:
-        """Decode the latent mean of each image with each row of noise: (batch, rows, 1, size, size)."""
+    def decode_means(self, images: Tensor, noise: Tensor, batch_size: int) -> Tensor:
+        """Decode the latent mean of each image with each row of noise, in evaluation mode.
+
+        Args:
+            images: (batch, 1, size, size) in [0, 1], on any device; brought to canonical form as in `reconstruct`.
+            noise: (rows, noise_dim), the same for every image.
+            batch_size: how many images are encoded at a time.
+
+        Returns:
+            (batch, rows, 1, size, size), on the device of `images`.
+
+        >>> vae = VAE(latent_dim=2, size=32, channels=8, noise_dim=3)
+        >>> vae.decode_means(torch.zeros(2, 1, 32, 32), torch.zeros(1, 3), 64).shape
+        torch.Size([2, 1, 1, 32, 32])
+        """
         self._check_shape(images)
         check_count(batch_size, name="batch_size")
         images, made = check_phase(images), []

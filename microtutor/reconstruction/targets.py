@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.fft import rfft2
 
 from microtutor.checks import check_count, check_field, describe
-from microtutor.losses import _spectral_error, _sum_over_frequencies
+from microtutor.losses import spectral_error, sum_over_frequencies
 from microtutor.statistics import Boundary, autocorrelation, two_point_statistics
 from microtutor.statistics.fft import boundary_of_each_axis, full_precision
 
@@ -58,11 +58,11 @@ class Target:
         """
         if self.is_periodic:
             if self.phases is None:
-                return _spectral_error(images, self.spectrum, statistics=1.0)[0]
+                return spectral_error(images, self.spectrum, statistics=1.0)[0]
             spectrum, pixels = rfft2(images), math.prod(images.shape[-2:])
             pairs = spectrum.conj().unsqueeze(-3) * spectrum.unsqueeze(-4) / pixels
             difference = torch.view_as_real(pairs - self.spectrum).square().sum(-1)
-            return _sum_over_frequencies(difference, images.shape[-1]).mean((-2, -1)) / pixels**2
+            return sum_over_frequencies(difference, images.shape[-1]).mean((-2, -1)) / pixels**2
         compute = autocorrelation if self.phases is None else two_point_statistics
         return (compute(images, boundary=self.boundary) - self.statistics).square().flatten(1).mean(1)
 
@@ -77,7 +77,7 @@ class Target:
         if self.phases is not None:
             wanted = wanted.diagonal(dim1=-4, dim2=-3).movedim(-1, -3).real
         pixels = math.prod(images.shape[-2:])
-        error = _spectral_error(images, wanted.clamp_min(0), amplitude=1.0)[0].reshape(len(images), -1)
+        error = spectral_error(images, wanted.clamp_min(0), amplitude=1.0)[0].reshape(len(images), -1)
         return error.sum(1) / (pixels * self.fractions.sum(1)).clamp_min(1)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from microtutor.checks import check_bool
 from microtutor.statistics.correlations import autocorrelation
-from microtutor.statistics.descriptors import _prepared
+from microtutor.statistics.descriptors import prepared_phase
 from microtutor.statistics.fft import Boundary, shifts_in_reach, spatial_axes
 
 AT_ONCE = 2**22  # numbers in the images of the clusters that are correlated together
@@ -45,7 +45,7 @@ def label_clusters(
     >>> label_clusters(torch.tensor([[1., 0., 1., 1., 0., 1.]]))
     tensor([[1, 0, 2, 2, 0, 1]])
     """
-    m, weight, boundaries = _prepared(m, mask, boundary, ndim)
+    m, weight, boundaries = prepared_phase(m, mask, boundary, ndim)
     check_bool(diagonals, name="diagonals")
     if not ((m == 0) | (m == 1)).all():
         raise ValueError(
@@ -92,7 +92,7 @@ def two_point_cluster(
     tensor([0.5000, 0.1667, 0.0000, 0.0000, 0.0000, 0.1667])
     """
     labels = label_clusters(m, boundary=boundary, mask=mask, ndim=ndim, diagonals=diagonals)
-    m, weight, boundaries = _prepared(m, mask, boundary, ndim)
+    m, weight, boundaries = prepared_phase(m, mask, boundary, ndim)
     shape, options = m.shape[-ndim:], {"boundary": boundaries, "ndim": ndim}
     if not labels.numel():
         return autocorrelation(m, mask=mask, centred=centred, max_shift=max_shift, **options)

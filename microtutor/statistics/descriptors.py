@@ -53,7 +53,7 @@ def lineal_path(
     >>> lineal_path(torch.tensor([[1., 1., 0., 1.]]))
     tensor([0.7500, 0.5000, 0.2500, 0.0000])
     """
-    m, weight, boundaries = _prepared(m, mask, boundary, ndim)
+    m, weight, boundaries = prepared_phase(m, mask, boundary, ndim)
     _check_axis(axis, ndim)
     side, wrapped = m.shape[axis], boundaries[axis] == "periodic"
     most = side - 1 if max_shift is None else check_count(max_shift, name="max_shift", minimum=0)
@@ -67,7 +67,7 @@ def lineal_path(
             path = _longer(path, weighted, r, axis, wrapped)
         if r and weight is not None and weights is not None:
             weights = _longer(weights, weight, r, axis, wrapped)
-        chances.append(_mean(path, weights, ndim))
+        chances.append(weighted_mean(path, weights, ndim))
     return torch.stack(chances, -1).to(m.dtype)
 
 
@@ -110,7 +110,7 @@ def chord_length_distribution(
     """
     check_choice(cut, ("drop", "keep"), name="cut")
     check_bool(counts, name="counts")
-    m, weight, boundaries = _prepared(m.detach() if isinstance(m, Tensor) else m, mask, boundary, ndim)
+    m, weight, boundaries = prepared_phase(m.detach() if isinstance(m, Tensor) else m, mask, boundary, ndim)
     _check_axis(axis, ndim)
     if not ((m == 0) | (m == 1)).all():
         raise ValueError(
@@ -160,7 +160,7 @@ def variation(
     >>> variation(m), variation(m, boundary="open")
     (tensor(0.4000), tensor(0.2500))
     """
-    m, weight, boundaries = _prepared(m, mask, boundary, ndim)
+    m, weight, boundaries = prepared_phase(m, mask, boundary, ndim)
     size = check_spacing(spacing, ndim)
     chosen = spatial_axes(ndim) if axis is None else (_check_axis(axis, ndim),)
     total = m.new_zeros(m.shape[:-ndim])
@@ -170,15 +170,29 @@ def variation(
             here, there = _neighbours(m, one, wrapped)
             weights = None if weight is None else torch.mul(*_neighbours(weight, one, wrapped))
             differences = (there - here).abs()
-            mean = _mean(differences if weights is None else differences * weights, weights, ndim)
+            mean = weighted_mean(differences if weights is None else differences * weights, weights, ndim)
             total = total + mean / size[one]
     return total.to(m.dtype)
 
 
-def _prepared(
+def prepared_phase(
     m: Tensor, mask: Tensor | None, boundary: Boundary | Sequence[Boundary], ndim: int
 ) -> tuple[Tensor, Tensor | None, tuple[Boundary, ...]]:
-    """The image in full precision, its mask (in float64, where there is such a thing), a boundary for each axis."""
+    """The image in full precision, its mask (in float64, where there is such a thing), a boundary for each axis.
+
+    Args:
+        m: phase indicator in [0, 1], shape (..., H, W).
+        mask: confidence in each pixel, or None, as for `lineal_path`.
+        boundary: one for all spatial axes, or one for each.
+        ndim: number of spatial axes.
+
+    Raises:
+        TypeError, ValueError: as `lineal_path`.
+
+    >>> m, mask, boundaries = prepared_phase(torch.ones(2, 3), None, "open", 2)
+    >>> boundaries
+    ('open', 'open')
+    """
     m = full_precision(check_phase(m, ndim=ndim, empty=True))
     boundaries = boundary_of_each_axis(boundary, len(spatial_axes(ndim)))
     if mask is None:
@@ -192,8 +206,17 @@ def _check_axis(axis: int, ndim: int) -> int:
     return axis
 
 
-def _mean(products: Tensor, weights: Tensor | None, ndim: int) -> Tensor:
-    """Mean over the spatial axes of products that hold their weights, NaN where there are none."""
+def weighted_mean(products: Tensor, weights: Tensor | None, ndim: int) -> Tensor:
+    """Mean over the spatial axes of products that hold their weights, NaN where there are none.
+
+    Args:
+        products: shape (..., H, W), each already multiplied by its weight.
+        weights: these weights, in a shape that broadcasts to that of products, or None where all are 1.
+        ndim: number of spatial axes.
+
+    >>> weighted_mean(torch.tensor([[1., 0., 0.]]), torch.tensor([[1., 1., 0.]]), 2)
+    tensor(0.5000)
+    """
     if weights is None:
         return products.mean(spatial_axes(ndim))
     shares = weights.sum(spatial_axes(ndim))

@@ -11,7 +11,7 @@ from torch.fft import fftfreq, irfftn, rfftfreq, rfftn
 
 from microtutor.checks import check_count, check_number, check_spacing
 from microtutor.statistics.fft import keep_shifts, spatial_axes, squared_modulus
-from microtutor.statistics.readings import _steps, _zero_first
+from microtutor.statistics.readings import shifts_of_places, zero_shift_first
 
 SHORT = 4.0  # pixels: the slopes of shorter waves count no more than theirs, for edges cut in pixels fold into them
 RIM = 6.0  # pixels over which shifts fade out at the rim of a map that does not go on at its other side
@@ -113,7 +113,7 @@ def _slope_tensor(
     """
     if check_count(ndim, name="ndim") < 2:
         raise ValueError(f"expected at least 2 spatial axes, as one has no directions, got ndim={ndim}")
-    f, size = _zero_first(f, ndim, centred), check_spacing(spacing, ndim)
+    f, size = zero_shift_first(f, ndim, centred), check_spacing(spacing, ndim)
     radius = None if radius is None else check_number(radius, name="radius", minimum=0) / max(size)
     size = [one / max(size) for one in size]  # from here on, lengths are in the longest side of a pixel
     axes = spatial_axes(ndim)
@@ -172,7 +172,7 @@ def _waves(f: Tensor, size: Sequence[float]) -> Tensor:
 def _fading(f: Tensor, radius: float | None, size: Sequence[float]) -> Tensor:
     """The root of how much each shift counts, (..., H, W): from 1 down to 0 at the rim of a circle without gaps."""
     ndim = len(size)
-    steps = _steps(f, ndim) * torch.tensor(size, dtype=torch.float64).reshape(-1, *(1,) * ndim)
+    steps = shifts_of_places(f, ndim) * torch.tensor(size, dtype=torch.float64).reshape(-1, *(1,) * ndim)
     length = steps.square().sum(0).sqrt().to(f)
     end = min((n // 2 * one for n, one in zip(f.shape[-ndim:], size) if n > 1), default=0.0)
     end = end if radius is None else min(radius + 1, end)

@@ -61,7 +61,7 @@ def radial_average(
     >>> radial_average(autocorrelation(torch.eye(4)))
     tensor([0.2500, 0.0625, 0.0000])
     """
-    f = _zero_first(f, ndim, centred)
+    f = zero_shift_first(f, ndim, centred)
     weight = None if weight is None else _checked_weight(weight, f, ndim, centred)
     steps, reach, _ = _measured(f, ndim, spacing)
     radius = _length(steps)
@@ -105,7 +105,7 @@ def directional_average(
             [0.5000, 0.0000],
             [0.5000, 0.0000]])
     """
-    f = _zero_first(f, ndim, centred)
+    f = zero_shift_first(f, ndim, centred)
     weight = None if weight is None else _checked_weight(weight, f, ndim, centred)
     steps, reach, _ = _measured(f, ndim, spacing)
     radius = _length(steps)
@@ -210,7 +210,7 @@ def specific_surface(
     tensor(0.5000)
     """
     check_choice(method, ("isotropic", "layers", "pixels"), name="method")
-    f, size = _zero_first(f, ndim, centred), check_spacing(spacing, ndim)
+    f, size = zero_shift_first(f, ndim, centred), check_spacing(spacing, ndim)
     if max(f.shape[-ndim:]) == 1:
         raise ValueError(f"expected statistics with a shift of one pixel (max_shift of at least 1), got {describe(f)}")
     first = (0,) * ndim
@@ -224,8 +224,21 @@ def specific_surface(
     return projected.sum(0) / (ndim * cosine if method == "isotropic" else 1)
 
 
-def _zero_first(f: Tensor, ndim: int, centred: bool, name: str = "statistics") -> Tensor:
-    """f in full precision with zero shift at index 0, after a check that it is laid out like statistics."""
+def zero_shift_first(f: Tensor, ndim: int, centred: bool, name: str = "statistics") -> Tensor:
+    """f in full precision with zero shift at index 0, after a check that it is laid out like statistics.
+
+    Args:
+        f: a map of statistics, shape (..., H, W).
+        ndim: number of spatial axes.
+        centred: whether zero shift is in the middle of f.
+        name: what an error calls it.
+
+    Raises:
+        TypeError, ValueError: no float tensor, fewer axes than ndim, no shift along one of them, or infinite values.
+
+    >>> zero_shift_first(torch.tensor([[0.1, 0.5, 0.2]]), 2, True)
+    tensor([[0.5000, 0.2000, 0.1000]])
+    """
     if not isinstance(f, Tensor) or not f.is_floating_point():
         raise TypeError(f"expected the {name} as a float tensor, got {describe(f)}")
     if f.ndim < check_count(ndim, name="ndim") or 0 in f.shape[-ndim:]:
@@ -238,7 +251,7 @@ def _zero_first(f: Tensor, ndim: int, centred: bool, name: str = "statistics") -
 
 def _checked_weight(weight: Tensor, f: Tensor, ndim: int, centred: bool) -> Tensor:
     """The weight of each shift, laid out like f."""
-    weight = _zero_first(weight, ndim, centred, "weight")
+    weight = zero_shift_first(weight, ndim, centred, "weight")
     if not fits(weight.shape, f.shape):
         raise ValueError(f"expected a weight that broadcasts to the statistics, {describe(f)}, got {describe(weight)}")
     if (weight < 0).any():
@@ -255,8 +268,12 @@ def _checked_fraction(fraction: Tensor | float, curve: Tensor) -> Tensor:
     return check_phase(fraction, ndim=0, name="fraction", empty=True).to(curve)
 
 
-def _steps(f: Tensor, ndim: int) -> Tensor:
-    """The shift of each place of a map, (ndim, H, W), on the CPU: 0, 1, ..., -2, -1 along each axis."""
+def shifts_of_places(f: Tensor, ndim: int) -> Tensor:
+    """The shift of each place of a map, (ndim, H, W), on the CPU: 0, 1, ..., -2, -1 along each axis.
+
+    >>> shifts_of_places(torch.zeros(1, 4), 2)[1]
+    tensor([[ 0.,  1., -2., -1.]], dtype=torch.float64)
+    """
     each = [torch.fft.fftfreq(n, 1 / n, dtype=torch.float64).round() for n in f.shape[-ndim:]]
     return torch.stack(torch.meshgrid(*each, indexing="ij"))
 
@@ -272,7 +289,7 @@ def _measured(f: Tensor, ndim: int, spacing: float | Sequence[float]) -> tuple[T
     pixel = max((one for _, one in long), default=max(size))
     scale = torch.tensor([one / pixel for one in size], dtype=torch.float64).reshape(-1, *(1,) * ndim)
     reach = min((int(n // 2 * one / pixel + 1e-9) for n, one in long), default=0)
-    return _steps(f, ndim) * scale, reach, pixel
+    return shifts_of_places(f, ndim) * scale, reach, pixel
 
 
 def _length(steps: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from microtutor.checks import check_array, check_bool, quote
 from microtutor.statistics.correlations import cross_correlation
-from microtutor.statistics.descriptors import _mean, _prepared
+from microtutor.statistics.descriptors import prepared_phase, weighted_mean
 from microtutor.statistics.fft import Boundary, shifts_in_reach, spatial_axes
 
 Shift = Sequence[int]
@@ -54,7 +54,7 @@ def three_point_statistics(
     >>> three_point_statistics(m, (0, 1), (0, 2)), three_point_statistics(m, (0, 1), (0, 3))
     (tensor(0.), tensor(0.2000))
     """
-    m, weight, boundaries = _prepared(m, mask, boundary, ndim)
+    m, weight, boundaries = prepared_phase(m, mask, boundary, ndim)
     ones, alone = _shifts(first, ndim, "first")
     check_bool(centred, name="centred")
     shifts_in_reach(m.shape[-ndim:], max_shift)
@@ -74,7 +74,7 @@ def three_point_statistics(
         weights = None
         if weight is not None:
             weights = weight * _moved(weight, one, boundaries) * _moved(weight, two, boundaries)
-        chances.append(_mean(products, weights, ndim))
+        chances.append(weighted_mean(products, weights, ndim))
     return (chances[0] if alone else torch.stack(chances, -1)).to(m.dtype)
 
 
