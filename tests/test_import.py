@@ -10,9 +10,10 @@ import pytest
 import microtutor
 
 PACKAGE = Path(microtutor.__file__).parent
-ROAD = [
+ORDER = [
     "checks",
     "files",
+    "downloads",
     "course",
     "environment",
     "streams",
@@ -110,22 +111,22 @@ def imports(module, *, everywhere=True):
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module}: write imports in full"
             parts = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= {p if p.removeprefix("microtutor.") in ROAD else node.module for p in parts}
+            found |= {p if p.removeprefix("microtutor.") in ORDER else node.module for p in parts}
     return found
 
 
-def test_every_module_has_its_place_on_the_road():
+def test_every_module_has_its_place_in_the_order():
     files = {path.relative_to(PACKAGE).with_suffix("") for path in PACKAGE.rglob("*.py")} - {Path("__init__")}
-    assert {".".join(path.parts).removesuffix(".__init__") for path in files} == set(ROAD)
+    assert {".".join(path.parts).removesuffix(".__init__") for path in files} == set(ORDER)
 
 
-@pytest.mark.parametrize("module", ROAD)
+@pytest.mark.parametrize("module", ORDER)
 def test_modules_import_only_what_lies_before_them(module):
     mine = {name.removeprefix("microtutor.") for name in imports(module) if name.startswith("microtutor.")}
-    assert mine <= set(ROAD[: ROAD.index(module)])
+    assert mine <= set(ORDER[: ORDER.index(module)])
 
 
-@pytest.mark.parametrize("module", ROAD)
+@pytest.mark.parametrize("module", ORDER)
 def test_only_the_drawing_modules_import_matplotlib_and_widgets(module):
     libraries = {name.split(".")[0] for name in imports(module)}
     assert module in DRAWING or not libraries & {"matplotlib", "ipywidgets"}
@@ -174,14 +175,14 @@ for name in sys.argv[1:]:
 
 
 def test_importing_changes_nothing_and_stays_light():
-    names = ["microtutor", *(f"microtutor.{module}" for module in ROAD if module not in DRAWING | LEARNING)]
+    names = ["microtutor", *(f"microtutor.{module}" for module in ORDER if module not in DRAWING | LEARNING)]
     done = subprocess.run([sys.executable, "-c", IMPORT_ALL, *names], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout == done.stderr == ""
 
 
 def test_public_names():
-    for module in ROAD:
+    for module in ORDER:
         loaded = __import__(f"microtutor.{module}", fromlist=["x"])
         for name in getattr(loaded, "__all__", []):
             assert hasattr(loaded, name), f"{module} has no {name}"

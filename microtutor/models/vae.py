@@ -19,9 +19,9 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from microtutor.checks import check_bool, check_choice, check_count, check_phase, check_tensor, describe, quote
+from microtutor.downloads import fetch_from
 from microtutor.environment import find_device
 from microtutor.files import replacing, write_json
-from microtutor.microstructures.datasets import fetch_from
 from microtutor.models.networks import (
     DECODERS,
     ENCODERS,
