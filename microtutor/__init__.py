@@ -1,10 +1,34 @@
 """microtutor: learn what a microstructure is from its two-point statistics.
 
-The road the data takes, and the modules on it, in this order:
+The package has three groups of files; the book's page "How the code is laid out" shows all of them, with links.
 
-    microstructures -> statistics -> losses -> models -> training -> evaluation
+The road is the paper's pipeline, in reading order. Each file imports only files above it, and files of the ground:
 
-with `reconstruction` beside it, and `plotting`, `widgets` and the command line at its end.
+    microstructures.samples  holds images with their labels, and splits the seeds into training, validation and test
+    microstructures.lines    draws the line images of the paper
+    statistics.fft           sums products over all pairs of pixels a shift apart, by Fourier transform
+    statistics.correlations  turns these sums into two-point statistics, the formula f(r)
+    statistics.canonical     moves an image to the one place that all images of equal statistics share
+    losses                   measures distances between statistics, with their gradient, and adds up the loss of the VAE
+    models.networks          holds the encoders and the decoders
+    models.vae               joins them into the VAE, and saves and loads weights
+    training.config          holds every choice of a run, and the named presets
+    training.optimisation    makes the optimiser and its learning rate
+    training.finite          finds the first step that made a NaN or an infinite number
+    training.interruption    puts off Ctrl-C to the end of a step
+    training.checkpoint      stores a run so that it can go on after a stop
+    training.log             writes and reads the log of a run
+    training.loop            trains: images in, weights out
+    evaluation.metrics       computes the paper's metrics of a model
+    evaluation.baselines     computes what a model has to beat, such as the nearest training image
+
+Its ground, on which all else stands: `checks`, `files`, `downloads`, `environment`, `streams`.
+
+Beside the road stands what else can be done with statistics and images: textures, real micrographs and pictures of your
+own in `microstructures`, more in `statistics`, `reconstruction`, `properties`, more in `evaluation`, and what was
+measured, `records` and `experiments`.
+
+For the book there are figures, `plotting` and `widgets`, its notebooks, `course`, and the command, `cli`.
 """
 
 from typing import TYPE_CHECKING, Any
