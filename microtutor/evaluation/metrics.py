@@ -6,9 +6,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from scipy import ndimage
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from microtutor.checks import check_field, check_phase, check_same_shape, describe
@@ -16,6 +13,7 @@ from microtutor.losses import StatisticsLoss
 from microtutor.microstructures import PAPER_SIZE, LineSample
 from microtutor.models import VAE
 from microtutor.statistics import cross_correlation, volume_fraction
+from microtutor.statistics.clusters import number_clusters
 from microtutor.statistics.fft import full_precision
 
 THRESHOLD = 0.5
@@ -210,27 +208,10 @@ def count_lines(images: Tensor) -> Tensor:
     tensor([2])
     """
     m = (_without_channel(images) > THRESHOLD).cpu().numpy()
-    n, height, width = m.shape
-    connected = np.zeros((3, 3, 3), dtype=bool)
-    connected[1] = [[0, 1, 0], [1, 1, 1], [0, 1, 0]]
-    label = np.empty(m.shape, dtype=np.int32)
-    found = int(ndimage.label(m, structure=connected, output=label))  # type: ignore[arg-type]
-    pairs = np.concatenate(
-        [
-            np.stack([label[:, 0, :].ravel(), label[:, -1, :].ravel()]),
-            np.stack([label[:, :, 0].ravel(), label[:, :, -1].ravel()]),
-        ],
-        1,
-    )
-    first, second = pairs[:, (pairs > 0).all(0)]
-    joined = coo_array((np.ones(len(first)), (first, second)), shape=(found + 1, found + 1))
-    _, piece = connected_components(joined, directed=False)
-    area = np.bincount(piece[label[label > 0]], minlength=piece.max() + 1)
-    image_of = np.zeros(piece.max() + 1, dtype=int)
-    where = np.nonzero(label)
-    image_of[piece[label[where]]] = where[0]
-    large = area >= SMALLEST_LINE * height * width / PAPER_SIZE**2
-    return torch.from_numpy(np.bincount(image_of[large], minlength=n)).to(images.device)
+    clusters, counts = number_clusters(m, ("periodic", "periodic"))
+    large = np.bincount(clusters.ravel())[1:] >= SMALLEST_LINE * m[0].size / PAPER_SIZE**2
+    image_of = np.repeat(np.arange(len(m)), counts)
+    return torch.from_numpy(np.bincount(image_of[large], minlength=len(m))).to(images.device)
 
 
 def aligned_data_error(a: Tensor, b: Tensor) -> Tensor:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 
 from microtutor.checks import check_bool, check_phase
+from microtutor.statistics.clusters import number_clusters
 
 
 def percolates(image: Tensor, *, corners: bool = True) -> Tensor:
@@ -27,18 +27,18 @@ def percolates(image: Tensor, *, corners: bool = True) -> Tensor:
     image = check_phase(image)
     check_bool(corners, name="corners")
     masks = (image.detach() >= 0.5).cpu().numpy().reshape(-1, *image.shape[-2:])
-    found = [_directions(mask, corners) for mask in masks]
+    # open: on the torus, parts are joined, and which way around is lost
+    labels, _ = number_clusters(masks, ("open", "open"), diagonals=corners)
+    found = [_directions(parts, corners) for parts in labels]
     return torch.tensor(found, device=image.device).reshape(*image.shape[:-2], 2)
 
 
-def _directions(mask: np.ndarray, corners: bool) -> tuple[bool, bool]:
+def _directions(labels: np.ndarray, corners: bool) -> tuple[bool, bool]:
     """Along x and along y, from the connected parts of the open image and the steps across its borders.
 
     Each step across a border leads from one part to another (or itself) in the next copy of the cell. Walk along such
     steps and write down in which copy each part is met first; meeting it again in another copy closes a path around.
     """
-    labels = np.empty(mask.shape, np.int32)
-    ndimage.label(mask, np.ones((3, 3)) if corners else None, output=labels)
     steps = _steps_across(labels, corners)
     along = [False, False]
     met: dict[int, tuple[int, int]] = {}

@@ -55,8 +55,9 @@ def label_clusters(
     if not m.numel():
         return torch.zeros_like(m, dtype=torch.long)
     flat = phase.cpu().numpy().reshape(-1, *m.shape[-ndim:])
-    labels = np.stack([_labels(image, boundaries, diagonals) for image in flat])
-    return torch.from_numpy(labels).reshape(m.shape).to(m.device)
+    clusters, counts = number_clusters(flat, boundaries, diagonals=diagonals)
+    before = (np.cumsum(counts) - counts).reshape(-1, *(1,) * ndim)
+    return torch.from_numpy((clusters - before) * flat).reshape(m.shape).to(m.device)
 
 
 def two_point_cluster(
@@ -106,23 +107,39 @@ def two_point_cluster(
     return _window(torch.stack(found).reshape(m.shape), ndim, centred, max_shift)
 
 
-def _labels(phase: np.ndarray, boundaries: Sequence[Boundary], diagonals: bool) -> np.ndarray:
-    """Labels of one image; on periodic axes its first pixels stand after its last ones too, and tell what is one."""
-    structure = ndimage.generate_binary_structure(phase.ndim, phase.ndim if diagonals else 1)
-    ends = [(0, int(boundary == "periodic")) for boundary in boundaries]
-    labels = np.zeros([n + end for n, (_, end) in zip(phase.shape, ends, strict=True)], dtype=np.int32)
-    ndimage.label(np.pad(phase, ends, mode="wrap"), structure, output=labels)
-    inside = labels[tuple(slice(n) for n in phase.shape)]
-    again = np.pad(inside, ends, mode="wrap")
-    number = int(labels.max()) + 1
-    same = coo_array((np.ones(labels.size), (labels.ravel(), again.ravel())), shape=(number, number))
-    group = connected_components(same, directed=False)[1][inside]
-    group[~phase] = -1
-    values, first, place = np.unique(group, return_index=True, return_inverse=True)
-    background = int(values[0] == -1)
-    rank = np.zeros(len(values), dtype=np.int64)
-    rank[np.argsort(first[background:]) + background] = np.arange(1, len(values) + 1 - background)
-    return rank[place].reshape(phase.shape)
+def number_clusters(
+    phase: np.ndarray, boundaries: Sequence[Boundary], *, diagonals: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Number the connected clusters of images (n, ...) of bool, all in one go, on from image to image.
+
+    On periodic axes the first pixels of an image are put after its last ones, too. Both copies of a pixel belong to one
+    cluster, which joins what meets across the border.
+
+    Args:
+        phase: where the phase is, shape (n, ...).
+        boundaries: "periodic" or "open", for each axis but the first.
+        diagonals: as for `label_clusters`.
+
+    Returns:
+        The number of the cluster of each pixel, shape of phase, 0 outside; the number of clusters in each image, (n,).
+
+    >>> labels, counts = number_clusters(np.array([[True, False, True], [False, True, False]]), ["periodic"])
+    >>> labels.tolist(), counts.tolist()
+    ([[1, 0, 1], [0, 2, 0]], [1, 1])
+    """
+    around = ndimage.generate_binary_structure(phase.ndim - 1, phase.ndim - 1 if diagonals else 1)
+    structure = np.stack([np.zeros_like(around), around, np.zeros_like(around)])  # no way from one image to the next
+    ends = [(0, 0), *((0, int(boundary == "periodic")) for boundary in boundaries)]
+    padded = np.pad(phase, ends, mode="wrap")
+    labels = np.empty(padded.shape, dtype=np.int32)
+    number = int(ndimage.label(padded, structure, output=labels)) + 1  # type: ignore[arg-type]
+    copies = [labels.take((0, -1), axis).swapaxes(0, axis).reshape(2, -1) for axis, end in enumerate(ends) if end[1]]
+    first, last = np.concatenate([np.zeros((2, 1), dtype=np.int32), *copies], 1)
+    same = coo_array((np.ones(len(first)), (first, last)), shape=(number, number))
+    clusters = connected_components(same, directed=False)[1][labels[tuple(slice(n) for n in phase.shape)]]
+    # both functions of SciPy number in the order of the first pixels: the background is 0, then image after image
+    largest = np.maximum.accumulate(clusters.reshape(len(phase), -1).max(1))
+    return clusters, np.diff(largest, prepend=0)
 
 
 def _by_size(labels: Tensor) -> tuple[Tensor, Tensor]:

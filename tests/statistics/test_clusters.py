@@ -110,6 +110,13 @@ def test_batches_windows_dtypes():
     assert label_clusters(m).dtype == torch.long
 
 
+@pytest.mark.parametrize("axes", list(itertools.permutations(range(3))))
+def test_the_order_in_memory_does_not_matter(axes):
+    m = phase(4, 5, 6, seed=2, share=0.6).permute(axes)
+    wanted = torch.stack([flooded(image, ("periodic", "periodic"), False) for image in m])
+    assert torch.equal(label_clusters(m), wanted)
+
+
 def test_nothing():
     for m in (torch.zeros(0, 4, 5), torch.zeros(2, 0, 4, 5)):
         assert label_clusters(m).shape == two_point_cluster(m).shape == m.shape
