@@ -63,7 +63,8 @@ def check_field(x: Any, *, ndim: int = 2, name: str = "image", empty: bool = Fal
         ValueError: x has too few axes, is empty, or holds NaN or infinity.
     """
     check_count(ndim, name="ndim", minimum=0)
-    check_tensor(x, name=f"the {name}")
+    if not isinstance(x, Tensor):
+        check_tensor(x, name=f"the {name}")
     if not x.is_floating_point():
         advice = "take its .real or .abs()" if x.is_complex() else "convert it with .float()"
         raise TypeError(f"expected the {name} as a float tensor, got {describe(x)}; {advice}")
@@ -72,7 +73,7 @@ def check_field(x: Any, *, ndim: int = 2, name: str = "image", empty: bool = Fal
         raise ValueError(f"expected the {name} with at least {ndim} axes ({axes}), got {describe(x)}")
     if 0 in (x.shape[x.ndim - ndim :] if empty else x.shape):
         raise ValueError(f"expected the {name} with at least one pixel, got {describe(x)}")
-    if finite and not bool(torch.isfinite(x.detach().sum())) and not bool(torch.isfinite(x.detach()).all()):
+    if finite and not math.isfinite(x.detach().sum().item()) and not bool(torch.isfinite(x.detach()).all()):
         raise ValueError(
             f"expected finite values in the {name}, got NaN or infinity; find them with torch.isfinite, and where a "
             "mask can be given, set them to 0 there and in the mask"
@@ -110,16 +111,17 @@ def check_phase(
             f"expected a {name} with float values in [0, 1], got {describe(m)} with values in [{low}, {high}]; "
             "divide by 255 or threshold it first, for example (image > 127).float()"
         )
-    check_field(m, ndim=ndim, name=name, empty=empty)
+    check_field(m, ndim=ndim, name=name, empty=empty, finite=False)
     if not m.numel():
         return m
-    low, high = m.detach().aminmax()
-    if low < -tolerance or high > 1 + tolerance:
-        raise ValueError(
-            f"expected a {name} with values in [0, 1], got values in [{low.item():.4g}, {high.item():.4g}]; "
-            "divide by 255 or threshold it first"
-        )
-    return m
+    low, high = (limit.item() for limit in m.detach().aminmax())
+    if -tolerance <= low and high <= 1 + tolerance:  # neither holds of NaN, which both limits are if one value is
+        return m
+    check_field(m, ndim=ndim, name=name, empty=empty)
+    raise ValueError(
+        f"expected a {name} with values in [0, 1], got values in [{low:.4g}, {high:.4g}]; "
+        "divide by 255 or threshold it first"
+    )
 
 
 def check_same_shape(a: Tensor, b: Tensor, names: tuple[str, str]) -> None:

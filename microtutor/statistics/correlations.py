@@ -7,25 +7,26 @@ float16.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.fft import fftshift, irfftn, rfftn
 
-from microtutor.checks import check_bool, check_field, check_phase, check_same_shape, describe
+from microtutor.checks import check_bool, check_count, check_field, check_phase, check_same_shape, describe
+from microtutor.statistics import fft
 from microtutor.statistics.fft import (
     Boundary,
     boundary_of_each_axis,
-    checked_mask,
     checked_pairs,
     full_precision,
-    pair_counts,
-    periodic_means,
+    pair_means,
     power_of,
     shifts_in_reach,
     spatial_axes,
-    sums_of_products,
+    window,
 )
 
 
@@ -98,8 +99,20 @@ def autocorrelation(
     ValueError: expected a phase image with values in [0, 1], got values in [0, 255]; divide by 255 or threshold
     it first
     """
-    m = full_precision(check_phase(m, ndim=ndim, empty=True))
-    return _correlate(m, m, boundary, mask, ndim, centred, max_shift)
+    m = full_precision(check_phase(m, ndim=ndim, empty=True)).contiguous()  # torch 2.6 transforms no expanded tensor
+    axes, shape = tuple(range(-check_count(ndim, name="ndim"), 0)), m.shape[-ndim:]
+    boundaries, reach = boundary_of_each_axis(boundary, ndim), shifts_in_reach(shape, max_shift)
+    centred = check_bool(centred, name="centred") or max_shift is not None
+    if mask is None and "open" not in boundaries and 0 < m.numel() <= fft.CHUNK:
+        mean = m.mean(axes, keepdim=True)  # goes round the transforms, as they round by a share of the largest number
+        spectrum = rfftn(m - mean, dim=axes)
+        power = spectrum * spectrum.conj()  # |rfftn(m)|^2
+        f = irfftn(power, s=shape, dim=axes) / math.prod(shape)
+        f += mean.square()
+        f = f if max_shift is None else window(f, reach)
+    else:  # the same in parts that fit a processor's cache, and what open boundaries and masks need
+        f = pair_means(m, m, boundaries, mask, reach)
+    return fftshift(f, dim=axes) if centred else f
 
 
 def cross_correlation(
@@ -123,7 +136,11 @@ def cross_correlation(
     a = full_precision(check_phase(a, ndim=ndim, name="first phase", empty=True))
     b = full_precision(check_phase(b, ndim=ndim, name="second phase", empty=True))
     check_same_shape(a, b, ("the first phase", "the second"))
-    return _correlate(a, b, boundary, mask, ndim, centred, max_shift)
+    axes = spatial_axes(ndim)
+    boundaries, reach = boundary_of_each_axis(boundary, ndim), shifts_in_reach(a.shape[-ndim:], max_shift)
+    centred = check_bool(centred, name="centred") or max_shift is not None
+    f = pair_means(a, b, boundaries, mask, reach)
+    return fftshift(f, dim=axes) if centred else f
 
 
 def two_point_statistics(
@@ -171,31 +188,3 @@ def two_point_statistics(
         first, second = (m.index_select(-ndim - 1, one) for one in chosen.T)
     options: dict[str, Any] = {"boundary": boundary, "centred": centred, "max_shift": max_shift}
     return cross_correlation(first, second, mask=mask, ndim=ndim, **options)
-
-
-def _correlate(
-    a: Tensor,
-    b: Tensor,
-    boundary: Boundary | Sequence[Boundary],
-    mask: Tensor | None,
-    ndim: int,
-    centred: bool,
-    max_shift: int | None,
-) -> Tensor:
-    """mean_x a(x) b(x + r) over the pairs that the boundary and the mask allow."""
-    shape = a.shape[-len(spatial_axes(ndim)) :]
-    boundaries, reach = boundary_of_each_axis(boundary, ndim), shifts_in_reach(shape, max_shift)
-    check_bool(centred, name="centred")
-    if mask is None and "open" not in boundaries:
-        f = periodic_means(a, b, boundaries, reach)
-    elif mask is None:
-        f = sums_of_products(a, b, boundaries, reach).div_(pair_counts(shape, boundaries, reach, a))
-    else:
-        weight = checked_mask(mask, a, ndim)
-        pairs = sums_of_products(weight, weight, boundaries, reach)
-        noise = 1e3 * torch.finfo(weight.dtype).eps * weight.square().sum(spatial_axes(ndim), keepdim=True)
-        weighted = a * weight
-        f = sums_of_products(weighted, weighted if b is a else b * weight, boundaries, reach)
-        f = f / torch.where(pairs > noise, pairs, 1)  # dividing by NaN would spoil gradients everywhere
-        f = f.masked_fill(pairs <= noise, torch.nan).to(a.dtype)
-    return torch.fft.fftshift(f, dim=spatial_axes(ndim)) if centred or max_shift is not None else f

@@ -48,16 +48,18 @@ def checked_mask(mask: Tensor, m: Tensor, ndim: int) -> Tensor:
 
 def boundary_of_each_axis(boundary: Boundary | Sequence[Boundary], ndim: int) -> tuple[Boundary, ...]:
     """One boundary for each axis."""
-    each = (boundary,) * ndim if isinstance(boundary, str) else boundary
+    if isinstance(boundary, str) and boundary in ("periodic", "open"):
+        return (boundary,) * ndim
     if (
-        not isinstance(each, Sequence)
-        or len(each) != ndim
-        or any(not isinstance(one, str) or one not in ("periodic", "open") for one in each)
+        isinstance(boundary, str)
+        or not isinstance(boundary, Sequence)
+        or len(boundary) != ndim
+        or any(not isinstance(one, str) or one not in ("periodic", "open") for one in boundary)
     ):
         raise ValueError(
             f"expected boundary to be 'periodic' or 'open', or one of them for each axis, got {quote(boundary)}"
         )
-    return tuple(each)
+    return tuple(boundary)
 
 
 def checked_pairs(pairs: Any, phases: int) -> list[tuple[int, int]]:
@@ -84,19 +86,41 @@ def shifts_in_reach(shape: torch.Size, max_shift: int | None) -> Reach:
     return ((-reach, reach),) * len(shape)
 
 
-def periodic_means(a: Tensor, b: Tensor, boundaries: tuple[Boundary, ...], reach: Reach) -> Tensor:
+def pair_means(a: Tensor, b: Tensor, boundaries: tuple[Boundary, ...], mask: Tensor | None, reach: Reach) -> Tensor:
+    """mean_x a(x) b(x + r) over the pairs that the boundary and the mask allow, for images of any size.
+
+    Shifts come in the order 0, 1, ... and then ..., -1 along each axis; under a mask those that no pair has are NaN.
+    """
+    ndim = len(boundaries)
+    if mask is not None:
+        return _means_under_mask(a, b, checked_mask(mask, a, ndim), boundaries, reach)
+    if "open" in boundaries:
+        return sums_of_products(a, b, boundaries, reach).div_(pair_counts(a.shape[-ndim:], boundaries, reach, a))
+    return _periodic_means(a, b, boundaries, reach)
+
+
+def _means_under_mask(a: Tensor, b: Tensor, weight: Tensor, boundaries: tuple[Boundary, ...], reach: Reach) -> Tensor:
+    pairs = sums_of_products(weight, weight, boundaries, reach)
+    noise = 1e3 * torch.finfo(weight.dtype).eps * weight.square().sum(spatial_axes(len(reach)), keepdim=True)
+    weighted = a * weight
+    f = sums_of_products(weighted, weighted if b is a else b * weight, boundaries, reach)
+    f = f / torch.where(pairs > noise, pairs, 1)  # dividing by NaN would spoil gradients everywhere
+    return f.masked_fill(pairs <= noise, torch.nan).to(a.dtype)
+
+
+def _periodic_means(a: Tensor, b: Tensor, boundaries: tuple[Boundary, ...], reach: Reach) -> Tensor:
     """mean_x a(x) b(x + r) around the whole image.
 
-    Transforms of sides with large prime factors round by a share of the largest frequency, which is that of the mean:
-    there the mean is taken off first, and its square added again.
+    The transform back rounds by a share of the largest frequency, which is that of the mean: so the mean is taken off
+    first, and its square added again. Where sides have small prime factors alone, `sums_of_products` need not round.
     """
-    ndim, shape = len(reach), a.shape[-len(reach) :]
-    if is_fast(shape):
-        return sums_of_products(a, b, boundaries, reach, math.prod(shape))
+    ndim, count = len(reach), math.prod(a.shape[-len(reach) :])
+    if is_fast(a.shape[-ndim:]):
+        return sums_of_products(a, b, boundaries, reach, count)
     mean_a, mean_b = (exact_mean(m, ndim) for m in (a, b))
     first = a - mean_a.to(a.dtype)
     second = first if b is a else b - mean_b.to(b.dtype)
-    return sums_of_products(first, second, boundaries, reach, math.prod(shape)) + (mean_a * mean_b).to(a.dtype)
+    return sums_of_products(first, second, boundaries, reach, count) + (mean_a * mean_b).to(a.dtype)
 
 
 def spectrum_of(m: Tensor, ndim: int) -> Tensor:
@@ -166,9 +190,7 @@ def _all_products(a: Tensor, b: Tensor, lengths: tuple[int, ...], reach: Reach, 
     product = rfftn(a.contiguous(), s=lengths, dim=axes).conj() * rfftn(b.contiguous(), s=lengths, dim=axes)
     level = take_level(product.div_(scale)).real
     f = irfftn(product, s=lengths, dim=axes, norm="forward").add_(level)
-    for axis, shifts in zip(axes, reach, strict=True):
-        f = keep_shifts(f, axis, shifts)
-    out.copy_(f)
+    out.copy_(window(f, reach))
 
 
 def _even_products(a: Tensor, _: Tensor, lengths: tuple[int, ...], reach: Reach, scale: int, out: Tensor) -> None:
@@ -226,6 +248,13 @@ def parts_for_cache(count: int, size: int, like: Tensor) -> Iterator[slice]:
     """Slices of count things of that size that fit a processor's cache; on a GPU, or for autograd, all at once."""
     step = max(1, CHUNK // size) if like.device.type == "cpu" and not like.requires_grad else max(1, count)
     return (slice(i, min(i + step, count)) for i in range(0, count, step))
+
+
+def window(f: Tensor, reach: Reach) -> Tensor:
+    """Of a map of all shifts, those in reach."""
+    for axis, shifts in zip(range(-len(reach), 0), reach, strict=True):
+        f = keep_shifts(f, axis, shifts)
+    return f
 
 
 def keep_shifts(f: Tensor, axis: int, shifts: tuple[int, int]) -> Tensor:
