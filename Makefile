@@ -120,7 +120,7 @@ classroom: $(READY) ## pack site, notebooks, package and data for a room without
 	@$(RUN) tools/classroom.py
 
 clean: ## remove what was built (no environment, not your runs)
-	@rm -rf _build build .pytest_cache .ruff_cache .hypothesis .benchmarks *.egg-info
+	@rm -rf _build build .pytest_cache .ruff_cache .hypothesis *.egg-info
 	@find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
 adopt: ## point every link at your own copy: make adopt REPO=owner/name

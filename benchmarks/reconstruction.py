@@ -29,8 +29,8 @@ from microtutor import report_environment
 from microtutor.evaluation import diversity
 from microtutor.files import write_json
 from microtutor.losses import greyness
-from microtutor.microstructures import LineImages
-from microtutor.microstructures.micrographs import LI2018, RockCrops, load_li2018
+from microtutor.microstructures import LineImages, RockCrops, load_li2018
+from microtutor.microstructures.micrographs import LI2018
 from microtutor.reconstruction import reconstruct
 from microtutor.records import current_commit
 from microtutor.statistics import autocorrelation, two_point_statistics

@@ -20,6 +20,10 @@ def drawn(ax):
     return ax.images[0].get_array()
 
 
+def axes():
+    return Figure().subplots()
+
+
 def three():
     return LineImages(size=32).sample(3).images
 
@@ -39,11 +43,12 @@ def test_show_images():
 
 @pytest.mark.parametrize("shape", [(8, 8), (7, 10), (9, 4)])
 @pytest.mark.parametrize("centred", [False, True])
-def test_show_statistics_has_zero_shift_at_zero(shape, centred):
+def test_the_map_has_zero_shift_at_zero(shape, centred):
     m = torch.zeros(shape)
     m[1, 1] = m[2, 3] = 1
-    figure = plotting.show_statistics(autocorrelation(m, centred=centred), "title", centred=centred)
-    ax, bar = figure.axes
+    ax = axes()
+    plotting.draw_statistics(ax, autocorrelation(m, centred=centred), "title", centred=centred)
+    _, bar = ax.figure.axes
     assert ax.get_title() == "title"
     assert bar.get_ylabel() == "probability f(r)"
     found = drawn(ax)
@@ -61,20 +66,22 @@ def test_draw_statistics_without_colour_bar():
     assert ax.images[0].get_clim() == (0, 0.5)
 
 
-def test_show_statistics_in_units_of_length():
+def test_draw_statistics_in_units_of_length():
     f = autocorrelation(torch.eye(8))
-    ax = plotting.show_statistics(f, pixel_size=0.5, unit="µm").axes[0]
+    ax = axes()
+    plotting.draw_statistics(ax, f, pixel_size=0.5, unit="µm")
     assert ax.images[0].get_extent() == [-2.25, 1.75, 1.75, -2.25]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("shift along width (µm)", "shift along height (µm)")
 
 
 @pytest.mark.parametrize("centred", [False, True])
 @pytest.mark.parametrize("shape", [(8, 8), (7, 10), (1, 6), (1, 1)])
-def test_show_radial(shape, centred):
+def test_draw_radial(shape, centred):
     m = (torch.rand(shape, generator=torch.Generator().manual_seed(0)) < 0.4).float()
     m[0, 0] = 1
     f, fraction = autocorrelation(m, centred=centred), m.mean().item()
-    (ax,) = plotting.show_radial(f, "title", centred=centred, pixel_size=2.5, unit="nm").axes
+    ax = axes()
+    plotting.draw_radial(ax, f, "title", centred=centred, pixel_size=2.5, unit="nm")
     start, end, curve = ax.lines
     assert start.get_ydata()[0] == pytest.approx(fraction)
     assert end.get_ydata()[0] == pytest.approx(fraction**2)
@@ -88,8 +95,9 @@ def test_show_radial(shape, centred):
     assert start.get_color() != end.get_color() != curve.get_color()
 
 
-def test_show_radial_of_nothing():
-    (ax,) = plotting.show_radial(torch.zeros(4, 4).requires_grad_()).axes
+def test_draw_radial_of_nothing():
+    ax = axes()
+    plotting.draw_radial(ax, torch.zeros(4, 4).requires_grad_())
     assert ax.get_xlabel() == "distance (px)"
     assert ax.get_ylim()[1] > 0
 
@@ -99,9 +107,11 @@ def test_shifts_without_pairs_stay_blank():
     mask[:4, :4] = 1
     f = autocorrelation(three()[0, 0, :9, :8], mask=mask)
     assert f.isnan().any()
-    picture = plotting.show_statistics(f).axes[0].images[0]
-    assert picture.get_array().mask.sum() == f.isnan().sum()
-    (ax,) = plotting.show_radial(f).axes
+    ax = axes()
+    plotting.draw_statistics(ax, f)
+    assert drawn(ax).mask.sum() == f.isnan().sum()
+    ax = axes()
+    plotting.draw_radial(ax, f)
     assert ax.lines[-1].get_ydata()[0] == f[0, 0]
     plotting.show_summary(three()[0, 0, :9, :8], f).draw_without_rendering()
 
@@ -135,17 +145,25 @@ def test_show_pairs():
     [
         (lambda: plotting.show_images([[0.0]]), TypeError, "as a torch tensor, got a list"),
         (lambda: plotting.show_images(torch.full((4, 4), 255.0)), ValueError, r"values in \[0, 1\], got values in"),
-        (lambda: plotting.show_statistics(torch.zeros(1, 4, 4)), ValueError, r"of one image, shape \(height, width\)"),
-        (lambda: plotting.show_radial(torch.zeros(1, 4, 4)), ValueError, r"of one image, shape \(height, width\)"),
-        (lambda: plotting.show_radial(torch.zeros(4)), ValueError, "axes"),
-        (lambda: plotting.show_statistics(torch.full((4, 4), torch.inf)), ValueError, "finite values in"),
-        (lambda: plotting.show_statistics([[0.0]]), TypeError, "statistics as a torch tensor, got a list"),
         (
-            lambda: plotting.show_radial(torch.zeros(4, 4), pixel_size=0),
+            lambda: plotting.draw_statistics(axes(), torch.zeros(1, 4, 4)),
+            ValueError,
+            r"of one image, shape \(height, width\)",
+        ),
+        (
+            lambda: plotting.draw_radial(axes(), torch.zeros(1, 4, 4)),
+            ValueError,
+            r"of one image, shape \(height, width\)",
+        ),
+        (lambda: plotting.draw_radial(axes(), torch.zeros(4)), ValueError, "axes"),
+        (lambda: plotting.draw_statistics(axes(), torch.full((4, 4), torch.inf)), ValueError, "finite values in"),
+        (lambda: plotting.draw_statistics(axes(), [[0.0]]), TypeError, "statistics as a torch tensor, got a list"),
+        (
+            lambda: plotting.draw_radial(axes(), torch.zeros(4, 4), pixel_size=0),
             ValueError,
             "pixel_size as a finite number above 0, got 0",
         ),
-        (lambda: plotting.show_radial(torch.zeros(4, 4), pixel_size=torch.inf), ValueError, "above 0, got inf"),
+        (lambda: plotting.draw_radial(axes(), torch.zeros(4, 4), pixel_size=torch.inf), ValueError, "above 0, got inf"),
         (lambda: plotting.show_summary(three()[0], three()[0]), ValueError, "the statistics of one image, shape"),
         (lambda: plotting.show_summary(three(), three()[0]), ValueError, "the image and its statistics of the same"),
         (lambda: plotting.show_images(three(), ["a"]), ValueError, "one title for each of 3 images, got 1"),
@@ -155,7 +173,6 @@ def test_show_pairs():
         (lambda: plotting.show_images(three(), columns=0), ValueError, "expected columns of at least 1, got 0"),
         (lambda: plotting.show_images(three(), columns=1.5), TypeError, "expected columns as a whole number, got 1.5"),
         (lambda: plotting.show_images(three(), side=0), ValueError, "expected side as a finite number above 0, got 0"),
-        (lambda: plotting.show_statistics(torch.eye(4), side="large"), TypeError, "expected side as a finite number"),
         (
             lambda: plotting.show_pairs(three()[0], three()[0]),
             ValueError,
@@ -302,7 +319,6 @@ def test_figures_can_be_saved(tmp_path):
             plotting.show_images(three()),
             plotting.show_pairs(three(), three()),
             plotting.show_summary(three()[0, 0], autocorrelation(three()[0, 0])),
-            plotting.show_radial(autocorrelation(three()[0, 0])),
             plotting.show_error_distributions({"a": an_evaluation(lambda x: x.roll(1, 0))}),
         )
     ):

@@ -3,11 +3,7 @@
 from microtutor.microstructures.fields import (
     FieldSample,
     GaussianFields,
-    GrainSample,
     OverlappingDiscs,
-    VoronoiGrains,
-    area_of_two_discs,
-    level_cut_statistics,
 )
 from microtutor.microstructures.images import load_phase, load_phases, otsu_threshold
 from microtutor.microstructures.lines import PAPER_SIZE, LineImages, LineSample
@@ -18,14 +14,12 @@ from microtutor.microstructures.micrographs import (
     load_superalloy_grey,
 )
 from microtutor.microstructures.rock import RockCrops, RockSample, load_rock, load_volume
-from microtutor.microstructures.samples import SPLITS, Images, Sample, seeded_generator
+from microtutor.microstructures.samples import Images, Sample, seeded_generator
 
 __all__ = [
     "PAPER_SIZE",
-    "SPLITS",
     "FieldSample",
     "GaussianFields",
-    "GrainSample",
     "Images",
     "LineImages",
     "LineSample",
@@ -33,9 +27,6 @@ __all__ = [
     "RockCrops",
     "RockSample",
     "Sample",
-    "VoronoiGrains",
-    "area_of_two_discs",
-    "level_cut_statistics",
     "load_duplex_steel",
     "load_li2018",
     "load_phase",

@@ -1,4 +1,4 @@
-"""Textures to practise on, whose two-point statistics are known: random fields, overlapping discs and grains."""
+"""Textures to practise on, whose two-point statistics are known: random fields and overlapping discs."""
 
 from __future__ import annotations
 
@@ -188,63 +188,6 @@ def area_of_two_discs(distance: Tensor, radius: float) -> Tensor:
         raise ValueError(f"expected distances of at least 0, got {distance.min():.4g}")
     half = (distance / (2 * radius)).clamp(max=1)
     return 2 * radius**2 * (math.pi - torch.acos(half) + half * (1 - half**2).sqrt())
-
-
-@dataclass(frozen=True)
-class GrainSample(Sample):
-    """Grains and their colours.
-
-    Attributes:
-        images: (n, 1, size, size) float32; 1 in the grains of the phase of interest.
-        labels: (n, size, size) int64; the number of the grain, from 0.
-        seeds: (n, grains, 2) float64, on mps float32; row and column of the seed of each grain.
-    """
-
-    labels: Tensor
-    seeds: Tensor
-
-
-@dataclass(frozen=True)
-class VoronoiGrains(Images[GrainSample]):
-    """Grains around random seeds, each in one of two phases, periodic; a pixel is in the grain of the nearest seed.
-
-    Each grain is of the phase of interest with the probability `fraction`, independently of the others. So on average
-    f(r) = fraction^2 + fraction (1 - fraction) p(r), where p is the chance that two points lie in one grain.
-
-    Args:
-        grains: number of grains.
-        fraction: mean volume fraction.
-        size: height and width in pixels.
-
-    >>> sample = VoronoiGrains(grains=20, size=64).sample(5, seed=0)
-    >>> sample.images.shape, sample.labels.max().item()
-    (torch.Size([5, 1, 64, 64]), 19)
-    """
-
-    grains: int = 50
-    fraction: float = 0.5
-    size: int = 128
-
-    def __post_init__(self) -> None:
-        _check_fraction(self.fraction)
-        check_count(self.size, name="size", minimum=4)
-        check_count(self.grains, name="grains")
-
-    def sample(
-        self, n: int, *, seed: int = 0, device: str | torch.device = "cpu", split: str = "test", index: int = 0
-    ) -> GrainSample:
-        generator, device = stream(n, seed, split, index), find_device(device)
-        seeds = torch.rand(n, self.grains, 2, generator=generator, dtype=torch.float64) * self.size
-        coloured = torch.rand(n, self.grains, generator=generator, dtype=torch.float32) < self.fraction
-        nearest = torch.full((n, self.size, self.size), torch.inf, dtype=torch.float64)
-        labels = torch.zeros(n, self.size, self.size, dtype=torch.int64)
-        for grain, place in enumerate(seeds.unbind(1)):
-            distance = _squared_distance(place, self.size)
-            labels[distance < nearest] = grain
-            nearest = torch.minimum(nearest, distance)
-        images = coloured.gather(1, labels.flatten(1)).view(n, 1, self.size, self.size).float()
-        exact = torch.float32 if device.type == "mps" else torch.float64  # mps has no float64
-        return GrainSample(sent(images, device), sent(labels, device), sent(seeds.to(exact), device))
 
 
 def _squared_distance(points: Tensor, size: int) -> Tensor:

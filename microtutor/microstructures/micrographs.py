@@ -10,27 +10,17 @@ import torch
 from torch import Tensor
 
 from microtutor.checks import quote
-from microtutor.microstructures.datasets import DATASETS, DataSet, available, cache_folder, fetch, files
+from microtutor.microstructures.datasets import fetch, files
 from microtutor.microstructures.grey import read_colours
-from microtutor.microstructures.rock import RockCrops, RockSample, load_rock, load_volume
 
 __all__ = [
-    "DATASETS",
     "LI2018",
     "SUPERALLOY",
     "SUPERALLOY_GREY",
-    "DataSet",
-    "RockCrops",
-    "RockSample",
-    "available",
-    "cache_folder",
-    "fetch",
     "load_duplex_steel",
     "load_li2018",
-    "load_rock",
     "load_superalloy",
     "load_superalloy_grey",
-    "load_volume",
 ]
 
 LI2018 = ("alloy", "carbonate", "ceramics", "composite", "copolymer", "pmma", "sandstone")

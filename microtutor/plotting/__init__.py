@@ -8,16 +8,13 @@ from microtutor.plotting.pictures import (
     draw_statistics,
     show_images,
     show_pairs,
-    show_radial,
-    show_statistics,
     show_summary,
 )
-from microtutor.plotting.runs import PAPER_STYLE, show_error_distributions, show_logs, show_sweep
+from microtutor.plotting.runs import show_error_distributions, show_logs, show_sweep
 
 __all__ = [
     "COLOURS",
     "MAP",
-    "PAPER_STYLE",
     "draw_image",
     "draw_radial",
     "draw_statistics",
@@ -25,8 +22,6 @@ __all__ = [
     "show_images",
     "show_logs",
     "show_pairs",
-    "show_radial",
-    "show_statistics",
     "show_summary",
     "show_sweep",
 ]

@@ -115,27 +115,6 @@ def draw_statistics(
         bar.set_label("probability f(r)", fontsize=8)
 
 
-def show_statistics(
-    f: Tensor,
-    title: str | None = None,
-    *,
-    centred: bool = False,
-    side: float = 3.6,
-    pixel_size: float = 1.0,
-    unit: str = "px",
-) -> Figure:
-    """A map of statistics (H, W) with its colour bar.
-
-    >>> len(show_statistics(autocorrelation(torch.eye(4))).axes)  # the map and its colour bar
-    2
-    """
-    check_number(side, name="side", above=0)
-    _check_map(f, pixel_size, unit, centred=centred)
-    figure, ax = plt.subplots(figsize=(side * 1.25, side), layout="constrained")
-    draw_statistics(ax, f, title, centred=centred, pixel_size=pixel_size, unit=unit)
-    return figure
-
-
 def draw_radial(
     ax: Axes,
     f: Tensor,
@@ -170,21 +149,6 @@ def draw_radial(
     ax.spines[["top", "right"]].set_visible(False)
     if title:
         ax.set_title(title, fontsize=9)
-
-
-def show_radial(
-    f: Tensor, title: str | None = None, *, centred: bool = False, pixel_size: float = 1.0, unit: str = "px"
-) -> Figure:
-    """The autocorrelation (H, W) of a two-valued phase over distance, between φ and φ²; see `draw_radial`.
-
-    >>> (ax,) = show_radial(autocorrelation(torch.eye(4)), pixel_size=0.5, unit="µm").axes
-    >>> ax.lines[-1].get_xdata().tolist(), ax.get_xlabel()
-    ([0.0, 0.5, 1.0], 'distance (µm)')
-    """
-    _check_map(f, pixel_size, unit, centred=centred)
-    figure, ax = plt.subplots(figsize=(4.2, 3), layout="constrained")
-    draw_radial(ax, f, title, centred=centred, pixel_size=pixel_size, unit=unit)
-    return figure
 
 
 def show_summary(

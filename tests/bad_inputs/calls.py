@@ -286,16 +286,6 @@ CALLS: dict[str, Call] = {
         lambda: {"rock": image(40, 40, 40), "size": 8, "augment": True}, then=lambda made: made.sample(1),
         right={"rock": {"whole numbers"}},  # 0 and 1 are values of a volume in any type
     ),
-    MICROSTRUCTURES + "VoronoiGrains": Call(
-        lambda: {"grains": 5, "fraction": 0.5, "size": SIZE}, then=lambda made: made.sample(1)
-    ),
-    MICROSTRUCTURES + "area_of_two_discs": Call(
-        lambda: {"distance": torch.arange(4.0), "radius": 2.0}, right={"distance": {"of 0 axes", "one axis"}}
-    ),
-    MICROSTRUCTURES + "level_cut_statistics": Call(
-        lambda: {"correlation": torch.tensor([1.0, 0.5]), "fraction": 0.5},
-        right={"correlation": {"of 0 axes", "one axis"}},
-    ),
     MICROSTRUCTURES + "load_duplex_steel": Call(good=False),
     MICROSTRUCTURES + "load_li2018": Call(lambda: {"name": "alloy"}, good=False),
     MICROSTRUCTURES + "load_rock": Call(lambda: {"name": "berea"}, good=False),
@@ -404,14 +394,6 @@ CALLS: dict[str, Call] = {
     ),
     PLOTTING + "show_pairs": Call(
         lambda: {"originals": image(2, 1, 8, 8), "reconstructions": image(2, 1, 8, 8), "side": 1.0}
-    ),
-    PLOTTING + "show_radial": Call(
-        lambda: {"f": f(), "title": "a", "centred": False, "pixel_size": 1.0, "unit": "px"},
-        right={"f": OF_STATISTICS - {"one axis"}},
-    ),
-    PLOTTING + "show_statistics": Call(
-        lambda: {"f": f(), "title": "a", "centred": False, "side": 2.0, "pixel_size": 1.0, "unit": "px"},
-        right={"f": OF_STATISTICS - {"one axis"}},
     ),
     PLOTTING + "show_summary": Call(
         lambda: {"m": image(), "f": f(), "title": "a", "pixel_size": 1.0, "unit": "px"},

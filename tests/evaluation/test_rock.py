@@ -25,7 +25,7 @@ from microtutor.evaluation import (
 )
 from microtutor.losses import StatisticsLoss
 from microtutor.microstructures import OverlappingDiscs, RockCrops
-from microtutor.microstructures.micrographs import available
+from microtutor.microstructures.datasets import available
 from microtutor.models import VAE
 
 SIZE = 32
@@ -286,9 +286,7 @@ def test_the_command_measures_on_the_chosen_device(tmp_path, monkeypatch):
     monkeypatch.setattr(VAE, "from_pretrained", lambda name, device="cpu": devices.append(device) or found)
     monkeypatch.setattr("microtutor.records.evaluate_on", lambda *given: evaluate_crops(found, crops()))
     monkeypatch.setattr("microtutor.records.write_rock_report", lambda *given, **named: None)
-    monkeypatch.setattr(
-        "microtutor.evaluation.report", lambda *given, device, **named: devices.append(device) or []
-    )
+    monkeypatch.setattr("microtutor.evaluation.report", lambda *given, device, **named: devices.append(device) or [])
     monkeypatch.setattr("microtutor.evaluation.table", lambda rows: "")
     options = ["--device", "x", "--material", "berea", "--against", "b", "--record", str(tmp_path / "x.json")]
     for command in (["evaluate", "a", *options], ["reproduce", "--device", "x"]):

@@ -6,17 +6,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.spatial import cKDTree
 from scipy.stats import multivariate_normal, norm
 
-from microtutor.microstructures import (
-    SPLITS,
-    GaussianFields,
-    OverlappingDiscs,
-    VoronoiGrains,
-    area_of_two_discs,
-    level_cut_statistics,
-)
+from microtutor.microstructures import GaussianFields, OverlappingDiscs
+from microtutor.microstructures.fields import area_of_two_discs, level_cut_statistics
+from microtutor.microstructures.samples import SPLITS
 from microtutor.statistics import autocorrelation
 
 SIZE = 48
@@ -26,9 +20,7 @@ TEXTURES = [
     GaussianFields(fraction=0.9, length=4, size=SIZE),
     OverlappingDiscs(fraction=0.2, radius=3.5, size=SIZE),
     OverlappingDiscs(fraction=0.7, radius=12, size=SIZE),  # as large as they may be
-    VoronoiGrains(grains=30, fraction=0.4, size=SIZE),
 ]
-KNOWN = TEXTURES[:5]
 MOST_SIGMAS = 5.0  # a map has 1200 different shifts; that one of them is off by more has a chance below 1e-3
 
 
@@ -43,7 +35,7 @@ def sigmas(found, expected):
 
 
 # --- the statistics they have on average ------------------------------------------------------------------------------
-@pytest.mark.parametrize("texture", KNOWN, ids=name_of)
+@pytest.mark.parametrize("texture", TEXTURES, ids=name_of)
 def test_average_statistics_are_the_analytic_ones(texture):
     found = autocorrelation(texture.sample(1500, seed=1).images[:, 0].double())
     expected = texture.statistics()
@@ -51,18 +43,6 @@ def test_average_statistics_are_the_analytic_ones(texture):
     assert expected[0, 0].item() == pytest.approx(texture.fraction, abs=1e-12)
     assert sigmas(found, expected) < MOST_SIGMAS
     assert sigmas(found, expected + 0.03) > MOST_SIGMAS  # what the test can see
-
-
-def test_average_statistics_of_grains():
-    grains = TEXTURES[-1]
-    sample = grains.sample(400, seed=1)
-    whole = sum(autocorrelation((sample.labels == grain).double()) for grain in range(grains.grains))
-    same = whole[:, None].mean(0)[0]  # the chance that two points lie in one grain
-    expected = grains.fraction**2 + grains.fraction * (1 - grains.fraction) * same
-    found = autocorrelation(sample.images[:, 0].double())
-    assert same[0, 0].item() == pytest.approx(1)
-    assert sigmas(found, expected) < MOST_SIGMAS
-    assert sigmas(found, expected + 0.03) > MOST_SIGMAS
 
 
 @pytest.mark.parametrize("texture", TEXTURES, ids=name_of)
@@ -134,22 +114,6 @@ def test_the_image_is_the_field_above_its_level():
         assert field[image == 0].max() <= norm.ppf(0.8) + 1e-6
 
 
-def test_grains_are_those_of_the_nearest_seed():
-    sample = VoronoiGrains(grains=12, size=40).sample(5, seed=3)
-    pixels = np.indices((40, 40)).reshape(2, -1).T
-    for labels, seeds, image in zip(sample.labels, sample.seeds, sample.images[:, 0]):
-        _, nearest = cKDTree(seeds.numpy(), boxsize=40).query(pixels)
-        assert np.array_equal(labels.numpy().ravel(), nearest)
-        for grain in range(12):
-            assert len(image[labels == grain].unique()) <= 1  # a grain has one phase
-
-
-def test_one_grain_fills_the_image():
-    sample = VoronoiGrains(grains=1, size=16).sample(20)
-    assert (sample.labels == 0).all()
-    assert set(sample.images.mean((1, 2, 3)).tolist()) == {0.0, 1.0}
-
-
 def test_few_discs_are_discs():
     discs = OverlappingDiscs(fraction=0.02, radius=6, size=64)
     images = discs.sample(200, seed=0).images[:, 0]
@@ -210,8 +174,6 @@ class TestSample:
             {"radius": 17, "size": 64},
             "expected radius as a finite number above 0 and at most 16, got 17",
         ),
-        (VoronoiGrains, {"fraction": -1}, "expected fraction as a finite number above 0 and below 1, got -1"),
-        (VoronoiGrains, {"grains": 0}, "expected grains of at least 1, got 0"),
     ],
 )
 def test_bad_textures(texture, options, message):

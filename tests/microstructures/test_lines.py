@@ -7,7 +7,8 @@ import torch
 from PIL import Image
 from scipy import ndimage
 
-from microtutor.microstructures import SPLITS, LineImages, seeded_generator
+from microtutor.microstructures import LineImages, seeded_generator
+from microtutor.microstructures.samples import SPLITS
 
 SETS = [(1, 4), (3, 6)]
 

@@ -8,7 +8,7 @@ import pytest
 from outline import ROOT
 
 from microtutor.evaluation import CROP_ROWS, PAPER, ROWS
-from microtutor.microstructures.micrographs import available
+from microtutor.microstructures.datasets import available
 from microtutor.models import VAE, shipped_weights
 from microtutor.models.vae import WEIGHTS
 from microtutor.records import evaluate_on

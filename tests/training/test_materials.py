@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from microtutor.losses import StatisticsLoss, WeightedLoss, aligned_correlation
-from microtutor.microstructures import LineImages, seeded_generator
-from microtutor.microstructures.micrographs import RockCrops
+from microtutor.microstructures import LineImages, RockCrops, seeded_generator
 from microtutor.models import VAE
 from microtutor.statistics import canonical_form
 from microtutor.training import CHECKPOINT, LOG, PRESETS, TrainingConfig, loop, read_log, train
