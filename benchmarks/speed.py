@@ -24,6 +24,7 @@ import torch
 from torch.fft import irfft2, irfftn, rfft2, rfftn
 
 from microtutor import report_environment
+from microtutor.files import replacing
 from microtutor.losses import StatisticsLoss
 from microtutor.microstructures import LineImages
 from microtutor.records import current_commit
@@ -36,6 +37,8 @@ MAPS = (
     ((128, 128, 128), 3, "periodic"),
     ((64, 224, 224), 2, "open"),
 )
+SMALL = ((1, 64, 64), (32, 64, 64), (1, 224, 224))
+SMALL_ROUNDS = 1000  # one call is short beside what disturbs it
 Times = dict[str, tuple[float, float]]
 
 
@@ -70,13 +73,13 @@ def against_plain(title: str, times: Times) -> dict[str, dict[str, float]]:
     rows = {}
     for name, (by_clock, of_processor) in times.items():
         rows[name] = {
-            "milliseconds": round(1e3 * by_clock, 2),
-            "processor milliseconds": round(1e3 * of_processor, 2),
+            "milliseconds": round(1e3 * by_clock, 4),
+            "processor milliseconds": round(1e3 * of_processor, 4),
             "ratio": round(by_clock / wall, 3),
             "processor ratio": round(of_processor / processor, 3),
         }
         shares = f"ratio {by_clock / wall:.2f}, of processor time {of_processor / processor:.2f}"
-        print(f"  {name:32}{1e3 * by_clock:8.1f} ms   {shares}", flush=True)
+        print(f"  {name:32}{1e3 * by_clock:10.3f} ms   {shares}", flush=True)
     return rows
 
 
@@ -93,6 +96,28 @@ def maps(chosen: tuple = MAPS, note: str = "") -> dict[str, dict]:
         title = f"{' x '.join(map(str, shape))}, {boundary}{note}"
         found[title] = against_plain(f"full map, {title}", compare(contenders))
     return found
+
+
+def small_maps() -> dict:
+    """Small images, where a call costs as much as what it computes; with a date of their own, as they are soon done."""
+    load, rows = round(os.getloadavg()[0], 2), {}
+    for shape in SMALL:
+        m = (torch.rand(shape, generator=torch.Generator().manual_seed(0)) < 0.1).float()
+        contenders = {
+            "plain": lambda m=m: plain_map(m, 2, "periodic") / (m.shape[-2] * m.shape[-1]),
+            "autocorrelation": lambda m=m: autocorrelation(m),
+        }
+        title = f"{' x '.join(map(str, shape))}, periodic"
+        rows[title] = against_plain(f"small map, {title}", compare(contenders, SMALL_ROUNDS))
+    return {
+        "commit": current_commit(),
+        "date": date.today().isoformat(),
+        "environment": report_environment(),
+        "processor": processor_name(),
+        "load before": load,
+        "load after": round(os.getloadavg()[0], 2),
+        "rows": rows,
+    }
 
 
 def losses() -> dict[str, dict]:
@@ -160,8 +185,14 @@ def main() -> None:
     parser.add_argument("--gigabytes", type=float, default=8.0, help="size of the volume on disk; 0 leaves it out")
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=PYTHON", help="see benchmarks/README.md")
     parser.add_argument("--record", type=Path, help="JSON file to write the whole table to")
+    parser.add_argument("--small", action="store_true", help="only small images; the rest of a record stays as it is")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.small:
+        small = small_maps()
+        if options.record:
+            write(options.record, json.loads(options.record.read_text(encoding="utf-8")) | {"small maps": small})
+        return
     command = " ".join(["python benchmarks/speed.py", *(f"--peer {p.split('=')[0]}=..." for p in options.peer)])
     record: dict = {
         "command": f"{command} --gigabytes {options.gigabytes:g} --record results/speed.json",
@@ -174,6 +205,7 @@ def main() -> None:
     # The maps first: plain FFT is slow while a new process still has to ask for its memory, and quicker later on.
     record |= {"maps": maps(), "loss": losses(), "precision": precision(), "images per second": images_per_second()}
     record["maps"] |= maps(MAPS[:1], ", memory at hand")
+    record["small maps"] = small_maps()
     record["peers"] = peers(options.peer)
     if options.gigabytes:
         import large
@@ -183,7 +215,12 @@ def main() -> None:
         large.show(record["large"])
     record["load after"] = round(os.getloadavg()[0], 2)
     if options.record:
-        options.record.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        write(options.record, record)
+
+
+def write(path: Path, record: dict) -> None:
+    with replacing(path) as part:
+        part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def processor_name() -> str:

@@ -1,5 +1,6 @@
 import itertools
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -171,6 +172,36 @@ def test_centred_and_max_shift(shape):
 def test_the_largest_window_of_an_odd_image_is_the_centred_map():
     m = random_phase(5, 5)
     assert torch.equal(autocorrelation(m, max_shift=2), autocorrelation(m, centred=True))
+
+
+def by_the_formula(m):
+    return torch.fft.irfft2(torch.fft.rfft2(m).abs().square(), s=m.shape[-2:]) / (m.shape[-2] * m.shape[-1])
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (3, 2, 64, 64), (225, 223), (6, 224, 224), (509, 503), (1021, 509)])
+def test_the_formula_at_every_size(shape):
+    """Small images go straight through it; above fft.CHUNK numbers, and with long prime sides, other ways are taken."""
+    m = random_grey(*shape)
+    assert_close(autocorrelation(m), by_the_formula(m), 1e-13)
+    assert (autocorrelation(m.round().float()) - by_the_formula(m.round())).abs().max() < 2e-7
+
+
+def test_few_functions_of_the_package_lie_on_the_default_path():
+    m, called = torch.zeros(224, 224), set()
+
+    def note(frame, event, _):
+        if event == "call" and frame.f_globals.get("__name__", "").startswith("microtutor"):
+            called.add((frame.f_code.co_filename, frame.f_code.co_qualname.split(".<locals>")[0]))
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        autocorrelation(m)
+    finally:
+        sys.setprofile(before)
+    names = {name for _, name in called}
+    assert {"autocorrelation", "check_phase"} <= names
+    assert len(called) <= 8, sorted(names)
 
 
 # --- by hand, and from the literature ---------------------------------------------------------------------------------
