@@ -20,6 +20,16 @@ from microtutor.statistics.fft import (
     squared_modulus,
 )
 
+__all__ = [
+    "StatisticsLoss",
+    "WeightedLoss",
+    "aligned_correlation",
+    "amplitude_loss",
+    "data_loss",
+    "greyness",
+    "kl_divergence",
+]
+
 Reduction = Literal["mean", "sum", "none"]
 
 

@@ -32,6 +32,7 @@ PACKAGE = Path(microtutor.__file__).parent
 INTERNAL = {  # modules that only the package itself calls
     "checks": "asks the questions that this test asks of the others",
     "files": "writes what others have checked",
+    "downloads": "fetches what the tables of micrographs and weights name",
     "cli": "has a table of its own, tests/test_bad_commands.py",
 }
 RESULTS = {  # what functions return or warn of, made by nobody else

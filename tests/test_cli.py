@@ -60,7 +60,11 @@ def test_the_device_of_a_preset_can_be_changed(tmp_path, monkeypatch, options, w
 def test_reproduce_trains_what_the_records_say(tmp_path, monkeypatch):
     tiny = TrainingConfig(size=224, channels=8, steps=2, batch_size=2, validation_images=2, precision="bf16")
     monkeypatch.setattr("microtutor.models.shipped_weights", lambda: ["lines-1-4", "lines-3-6"])
-    recorded = {"lines-1-4": tiny, "lines-3-6": tiny.replace(initial_weights="runs/first"), "first": tiny.replace(seed=1)}
+    recorded = {
+        "lines-1-4": tiny,
+        "lines-3-6": tiny.replace(initial_weights="runs/first"),
+        "first": tiny.replace(seed=1),
+    }
     monkeypatch.setattr("microtutor.records.recorded_configuration", recorded.__getitem__)
     settings = sys.modules["microtutor.evaluation.paper_table"]  # the name alone is the function
     monkeypatch.setattr(settings, "TRAINING_IMAGES", 40)

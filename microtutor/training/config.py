@@ -172,7 +172,7 @@ class TrainingConfig:
             return self.lines()
         if self.material == "own":
             raise ValueError("expected a source of images for material='own': train(config, folder, source=...)")
-        from microtutor.microstructures.rock import RockCrops
+        from microtutor.microstructures import RockCrops
 
         return RockCrops(self.material, size=self.size)
 

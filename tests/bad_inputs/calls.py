@@ -273,6 +273,7 @@ CALLS: dict[str, Call] = {
         lambda: {"mean": torch.zeros(2, 3), "log_variance": torch.zeros(2, 3)},
         right=dict.fromkeys(("mean", "log_variance"), GREY | {"NaN", "infinite"}),
     ),
+    LOSSES + "greyness": Call(lambda: {"m": image()}),
     LOSSES + "aligned_correlation": Call(lambda: {"a": image(), "b": image(seed=1)}, right={"a": GREY, "b": GREY}),
     # --- microstructures ----------------------------------------------------------------------------------------------
     MICROSTRUCTURES + "GaussianFields": Call(
