@@ -185,13 +185,15 @@ def main() -> None:
     parser.add_argument("--gigabytes", type=float, default=8.0, help="size of the volume on disk; 0 leaves it out")
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=PYTHON", help="see benchmarks/README.md")
     parser.add_argument("--record", type=Path, help="JSON file to write the whole table to")
-    parser.add_argument("--small", action="store_true", help="only small images; the rest of a record stays as it is")
+    parser.add_argument(
+        "--small", action="store_true", help="only small images and precision; the rest of a record stays as it is"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.small:
-        small = small_maps()
+        found = {"small maps": small_maps(), "precision": precision()}
         if options.record:
-            write(options.record, json.loads(options.record.read_text(encoding="utf-8")) | {"small maps": small})
+            write(options.record, json.loads(options.record.read_text(encoding="utf-8")) | found)
         return
     command = " ".join(["python benchmarks/speed.py", *(f"--peer {p.split('=')[0]}=..." for p in options.peer)])
     record: dict = {
