@@ -93,6 +93,13 @@ class StatisticsLoss(nn.Module):
     def forward(
         self, reconstruction: Tensor, target: Tensor | None = None, *, target_spectrum: Tensor | None = None
     ) -> Tensor:
+        """The error of a reconstruction; of the target, its `spectrum` is enough. In plain lines it is, for each image,
+
+            power, wanted = (fft2(m).abs().square() / N for m in (reconstruction, target))
+            error = (power - wanted).square().sum((-2, -1)) / N**2
+
+        `spectral_error` gives the same with half of the frequencies, and the gradient in the same pass.
+        """
         check_field(reconstruction, name="reconstruction")
         if target is not None and target_spectrum is not None:
             raise TypeError("expected either target or target_spectrum, got both")

@@ -43,6 +43,18 @@ def test_statistics_loss_is_its_definition(shape, width):
     assert_close(StatisticsLoss("none", soft_indicator=width)(a, b), squares.mean((-2, -1)))
 
 
+@pytest.mark.parametrize("shape", [*SHAPES, (2, 1, 64, 64)])
+def test_statistics_loss_is_the_plain_lines_of_its_docstring(shape):
+    """In value and gradient, by autograd."""
+    reconstruction, target = noise(*shape, seed=1).requires_grad_(), noise(*shape, seed=2)
+    N = shape[-2] * shape[-1]
+    power, wanted = (torch.fft.fft2(m).abs().square() / N for m in (reconstruction, target))
+    error = (power - wanted).square().sum((-2, -1)) / N**2
+    found = StatisticsLoss("none")(reconstruction, target)
+    assert_close(found, error)
+    assert_close(*(torch.autograd.grad(one.sum(), reconstruction)[0] for one in (found, error)))
+
+
 def test_statistics_loss_by_hand():
     a, b = torch.zeros(1, 4), torch.zeros(1, 4)
     a[0, 0] = a[0, 2] = 1  # f = 1/2, 0, 1/2, 0
