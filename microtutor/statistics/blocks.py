@@ -23,7 +23,7 @@ from microtutor.statistics.fft import (
     pair_counts,
     parts_for_cache,
     squared_modulus,
-    take_level,
+    take_zero_frequency,
 )
 
 POINTS = 570**3  # of a block with its border and padding, unless told: about a gigabyte
@@ -251,7 +251,7 @@ def _window(power: Tensor, lengths: tuple[int, ...], reach: int) -> Tensor:
     out, within = f, ((-reach, reach),) * len(lengths)
     if len(lengths) == 1:
         power, out, lengths, within = power[:, None], f[:, None], (1, *lengths), ((0, 0), *within)
-    level = take_level(power.div_(math.prod(lengths)))
+    level = take_zero_frequency(power.div_(math.prod(lengths)))
     half = rfft(power, dim=1)[:, : 1 - within[0][0]]
     both_halves(half, level, lengths[1:], within, out)
     return f.double()

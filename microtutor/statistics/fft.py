@@ -188,7 +188,7 @@ def _all_products(a: Tensor, b: Tensor, lengths: tuple[int, ...], reach: Reach, 
     """Write into out the sum for every shift, times the number of frequencies and over scale."""
     axes = spatial_axes(len(lengths))
     product = rfftn(a.contiguous(), s=lengths, dim=axes).conj() * rfftn(b.contiguous(), s=lengths, dim=axes)
-    level = take_level(product.div_(scale)).real
+    level = take_zero_frequency(product.div_(scale)).real
     f = irfftn(product, s=lengths, dim=axes, norm="forward").add_(level)
     out.copy_(window(f, reach))
 
@@ -207,7 +207,7 @@ def _even_products(a: Tensor, _: Tensor, lengths: tuple[int, ...], reach: Reach,
     for part in parts_for_cache(columns.shape[-1], len(a) * first, a):
         power = squared_modulus(fft(columns[..., part], n=first, dim=1)).div_(scale)
         if part.start == 0:
-            level = take_level(power)
+            level = take_zero_frequency(power)
         back = rfft(power, dim=1)[:, : 1 - low]  # the power is real and even: a forward transform will do
         if back.shape == half.shape:  # a small image is in one part, and stays where it is
             half = back
@@ -236,7 +236,7 @@ def squared_modulus(spectrum: Tensor) -> Tensor:
     return torch.addcmul(spectrum.real.square(), spectrum.imag, spectrum.imag)
 
 
-def take_level(spectrum: Tensor) -> Tensor:
+def take_zero_frequency(spectrum: Tensor) -> Tensor:
     """The entry of frequency zero, and 0 in its place: the transform back rounds a third as much without it."""
     zero = (slice(None), *[slice(1)] * (spectrum.ndim - 1))
     level = spectrum[zero].clone()
