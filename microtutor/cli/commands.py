@@ -53,7 +53,7 @@ app = typer.Typer(
 def settings() -> None:
     # Of PyTorch's threads on Linux, before it is imported: one that waits spins for a moment only. By default it spins
     # on, and beside another busy program training takes three to five times as long (benchmarks/threads.py).
-    os.environ.setdefault("GOMP_SPINCOUNT", "5000")
+    os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 
 @app.command()
