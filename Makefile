@@ -22,7 +22,7 @@ export PYTHONNOUSERSITE := 1
 export IPYTHONDIR := $(CURDIR)/$(VENV)/ipython
 
 # PyTorch's threads wait quietly, so that other programs do not slow them manifold; see benchmarks/threads.py.
-export GOMP_SPINCOUNT ?= 3000
+export GOMP_SPINCOUNT ?= 5000
 
 .DEFAULT_GOAL := help
 .PHONY: help test test-package test-chapters test-oldest rehearse book check-pages lint execute colab serve classroom clean adopt release

@@ -21,7 +21,7 @@ from microtutor.records import current_commit
 
 SETTINGS = {
     "default": {},
-    "GOMP_SPINCOUNT=3000": {"GOMP_SPINCOUNT": "3000"},
+    "GOMP_SPINCOUNT=5000": {"GOMP_SPINCOUNT": "5000"},
     "GOMP_SPINCOUNT=1000": {"GOMP_SPINCOUNT": "1000"},
 }
 RUN = """

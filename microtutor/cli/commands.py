@@ -52,8 +52,8 @@ app = typer.Typer(
 @app.callback()
 def settings() -> None:
     # Of PyTorch's threads on Linux, before it is imported: one that waits spins for a moment only. By default it spins
-    # on, and beside another busy program training takes three to five times as long (benchmarks/threads.py).
-    os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+    # on, and beside a second training takes about twice as long as with this setting (benchmarks/threads.py).
+    os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
 
 @app.command()
