@@ -138,13 +138,18 @@ def opened(browser):
         page.on("request", lambda request: is_far(request.url) and problems.append(f"asked for {request.url}"))
         page.on("requestfailed", lambda request: problems.append(f"no answer from {request.url}: {request.failure}"))
         page.on("response", lambda answer: answer.status >= 400 and problems.append(f"{answer.status} {answer.url}"))
-        page.on("console", lambda said: said.type in ("error", "warning") and problems.append(f"console: {said.text}"))
+        page.on("console", lambda said: is_complaint(said) and problems.append(f"console: {said.text}"))
         page.on("pageerror", lambda error: problems.append(f"error: {error}"))
         page.goto(address, wait_until="load")
         return page, problems
 
     yield open_page
     context.close()
+
+
+def is_complaint(said) -> bool:
+    """Whether the console finds something wrong with the page; an icon that a browser wants by itself is not."""
+    return said.type in ("error", "warning") and not said.location["url"].endswith("/favicon.ico")
 
 
 def is_far(address: str) -> bool:
