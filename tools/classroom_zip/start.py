@@ -12,7 +12,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 NEEDED = ["torch", "torchvision", "numpy", "scipy", "matplotlib", "tqdm", "ipywidgets", "accelerate", "safetensors"]
-NEEDED += ["huggingface_hub", "sklearn", "pooch", "typer", "PIL", "microtutor", "ipykernel", "jupyterlab"]
+NEEDED += ["filelock", "huggingface_hub", "sklearn", "pooch", "typer", "PIL", "microtutor", "ipykernel", "jupyterlab"]
 
 
 def what_is_missing() -> str:
