@@ -52,7 +52,7 @@ app = typer.Typer(
 @app.callback()
 def settings() -> None:
     # Of PyTorch's threads on Linux, before it is imported: one that waits spins for a moment only. By default it spins
-    # on, and beside a second training takes about twice as long as with this setting (benchmarks/threads.py).
+    # on, and beside a second training takes up to six times as long as alone, not about twice (results/threads.json).
     os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
 
