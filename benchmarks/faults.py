@@ -107,11 +107,24 @@ def check(holds: bool, what: str) -> None:
         raise SystemExit(f"does not hold: {what}")
 
 
-def check_end(folder: Path, wanted: str, kind: str) -> None:
+def check_lost(child: Child, folder: Path, most: int) -> None:
+    lost = child.done.value - step_of(folder)
+    check(lost <= most, f"at most {most} steps are lost, not {lost}")
+
+
+def check_refused(child: Child, folder: Path, words: str) -> None:
+    """Wait for the end: the run has finished before its disk failed, or says so in one sentence."""
+    code, said = child.end(), child.sentence()
+    if code != FINISHED:
+        check(code == REFUSED and words in said and "\n" not in said, f"it says {words!r}, not {code}, {said!r}")
+        check_lost(child, folder, most=CONFIG.checkpoint_every)
+
+
+def check_end(folder: Path, whole: Path, kind: str) -> None:
     """Go on with the run, whatever befell it, and compare where it ends."""
     child = Child(folder)
     check(child.end() == FINISHED, f"{kind}: the run goes on ({child.sentence()})")
-    check(digest(folder) == wanted, f"{kind}: the weights are those of an undisturbed run")
+    check(digest(folder) == digest(whole), f"{kind}: the weights are those of an undisturbed run")
     check(not list(folder.glob("*.part")) + list(folder.glob(".*.part")), f"{kind}: no part file is left")
     check(read_log(folder)["step"][-1] == CONFIG.steps, f"{kind}: the log is whole")
 
@@ -123,15 +136,15 @@ def new_folder() -> Iterator[Path]:
         yield Path(place) / "run"
 
 
-def killed(chance: random.Random, wanted: str) -> None:
-    stopped(chance, wanted, signal.SIGKILL)
+def killed(chance: random.Random, whole: Path) -> None:
+    stopped(chance, whole, signal.SIGKILL)
 
 
-def terminated(chance: random.Random, wanted: str) -> None:
-    stopped(chance, wanted, signal.SIGTERM)
+def terminated(chance: random.Random, whole: Path) -> None:
+    stopped(chance, whole, signal.SIGTERM)
 
 
-def stopped(chance: random.Random, wanted: str, number: int) -> None:
+def stopped(chance: random.Random, whole: Path, number: int) -> None:
     with new_folder() as folder:
         for _ in range(chance.randint(1, 3)):
             child = Child(folder)
@@ -140,18 +153,15 @@ def stopped(chance: random.Random, wanted: str, number: int) -> None:
             code = child.end()
             if code == FINISHED:
                 break
-            lost = child.done.value - step_of(folder)
             if number == signal.SIGKILL:
                 check(code == -number, "killed: it was the kill that ended it")
-                check(lost <= CONFIG.checkpoint_every, f"killed: at most one interval is lost, not {lost} steps")
             else:
                 check(code in (INTERRUPTED, -number), f"SIGTERM: it stops, not {code} ({child.sentence()})")
-                most = 0 if code == INTERRUPTED else CONFIG.checkpoint_every  # before the loop there is nothing to save
-                check(lost <= most, f"SIGTERM: at most {most} steps are lost, not {lost}")
-        check_end(folder, wanted, "stopped")
+            check_lost(child, folder, most=0 if code == INTERRUPTED else CONFIG.checkpoint_every)
+        check_end(folder, whole, "stopped")
 
 
-def full_disk(chance: random.Random, wanted: str) -> None:
+def full_disk(chance: random.Random, whole: Path) -> None:
     with tempfile.TemporaryDirectory() as place:
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", place], check=True)
         try:
@@ -161,18 +171,14 @@ def full_disk(chance: random.Random, wanted: str) -> None:
             free = shutil.disk_usage(place).free
             with suppress(OSError):  # the run has written meanwhile: then the disk is full
                 filler.write_bytes(bytes(max(0, free - chance.randrange(0, 200_000))))
-            code, said = child.end(), child.sentence()
-            lost = child.done.value - step_of(folder)
-            if code != FINISHED:
-                check(code == REFUSED and "No space left" in said and "\n" not in said, f"full disk: {code}, {said}")
-                check(lost <= CONFIG.checkpoint_every, f"full disk: at most one interval is lost, not {lost} steps")
+            check_refused(child, folder, "No space left")
             filler.unlink()
-            check_end(folder, wanted, "full disk")
+            check_end(folder, whole, "full disk")
         finally:
             subprocess.run(["umount", place], check=True)
 
 
-def read_only_disk(chance: random.Random, wanted: str) -> None:
+def read_only_disk(chance: random.Random, whole: Path) -> None:
     with new_folder() as folder:
         folder.mkdir()
         os.chown(folder, NOBODY, NOBODY)
@@ -180,48 +186,39 @@ def read_only_disk(chance: random.Random, wanted: str) -> None:
         child.after_some_steps(chance)
         os.chown(folder, 0, 0)
         os.chmod(folder, 0o555)
-        code, said = child.end(), child.sentence()
-        lost = child.done.value - step_of(folder)
-        if code != FINISHED:
-            check(code == REFUSED and "cannot write" in said and "\n" not in said, f"read-only disk: {code}, {said}")
-            check(lost <= CONFIG.checkpoint_every, f"read-only disk: at most one interval is lost, not {lost} steps")
+        check_refused(child, folder, "cannot write")
         os.chmod(folder, 0o755)
-        check_end(folder, wanted, "read-only disk")
+        check_end(folder, whole, "read-only disk")
 
 
-def flipped_bytes(chance: random.Random, wanted: str, *, made: dict[str, Path] = {}) -> None:  # noqa: B006
+def flipped_bytes(chance: random.Random, whole: Path) -> None:
     """Of checkpoint and weights: what is damaged is refused, or the damage lies where nothing is kept."""
-    if "run" not in made:
-        made["run"] = Path(tempfile.mkdtemp()) / "run"
-        check(Child(made["run"]).end() == FINISHED, "a run to be damaged")
     for name in (CHECKPOINT, "model.safetensors", "config.json"):
-        path = made["run"] / name
-        whole = path.read_bytes()
-        damaged = bytearray(whole)
-        for place in chance.sample(range(len(whole)), chance.choice((1, 2, 8))):
-            damaged[place] ^= chance.randrange(1, 256)
-        path.write_bytes(damaged)
-        try:
-            if name == CHECKPOINT:
-                train(CONFIG, made["run"], resume=True, progress=False)
-            check(digest(made["run"]) == wanted, f"flipped bytes: {name} is refused, or the same as before")
-        except ValueError as error:
-            check("\n" not in str(error) and len(str(error)) < 500, f"flipped bytes: one sentence, not {error}")
-        finally:
-            path.write_bytes(whole)
+        with new_folder() as folder:
+            shutil.copytree(whole, folder)
+            damaged = bytearray((folder / name).read_bytes())
+            for place in chance.sample(range(len(damaged)), chance.choice((1, 2, 8))):
+                damaged[place] ^= chance.randrange(1, 256)
+            (folder / name).write_bytes(damaged)
+            try:
+                if name == CHECKPOINT:
+                    train(CONFIG, folder, resume=True, progress=False)
+                check(digest(folder) == digest(whole), f"flipped bytes: {name} is refused, or the same as before")
+            except ValueError as error:
+                check("\n" not in str(error) and len(str(error)) < 500, f"flipped bytes: one sentence, not {error}")
 
 
-def two_writers(chance: random.Random, wanted: str) -> None:
+def two_writers(chance: random.Random, whole: Path) -> None:
     with new_folder() as folder:
         both = [Child(folder, wait=chance.uniform(0, 0.05)) for _ in range(2)]
         codes = [child.end() for child in both]
         said = "".join(child.sentence() for child in both)
         check(sorted(codes) == [FINISHED, REFUSED] and "another run" in said, f"two writers: {codes}, {said}")
-        check(digest(folder) == wanted, "two writers: the weights are those of one undisturbed run")
-        check_end(folder, wanted, "two writers")
+        check(digest(folder) == digest(whole), "two writers: the weights are those of one undisturbed run")
+        check_end(folder, whole, "two writers")
 
 
-KINDS: dict[str, Callable[[random.Random, str], None]] = {
+KINDS: dict[str, Callable[[random.Random, Path], None]] = {
     "kill -9": killed,
     "SIGTERM": terminated,
     "full disk": full_disk,
@@ -239,16 +236,15 @@ def main() -> None:
     choices, commit = parser.parse_args(), current_commit()
     torch.set_num_threads(1)
     processes.set_forkserver_preload(["microtutor.training", "torch._dynamo"])  # what takes long to import
-    with new_folder() as folder:
-        check(Child(folder).end() == FINISHED, "an undisturbed run")
-        wanted = digest(folder)
     seconds = {}
-    for kind in choices.kinds:
-        begun = time.perf_counter()
-        for trial in range(choices.trials):
-            KINDS[kind](random.Random(f"{kind} {trial}"), wanted)
-        seconds[kind] = round(time.perf_counter() - begun)
-        print(f"{kind:16} {choices.trials} trials, all hold ({seconds[kind]} s)", flush=True)
+    with new_folder() as whole:
+        check(Child(whole).end() == FINISHED, "an undisturbed run")
+        for kind in choices.kinds:
+            begun = time.perf_counter()
+            for trial in range(choices.trials):
+                KINDS[kind](random.Random(f"{kind} {trial}"), whole)
+            seconds[kind] = round(time.perf_counter() - begun)
+            print(f"{kind:16} {choices.trials} trials, all hold ({seconds[kind]} s)", flush=True)
     if choices.record:
         record = {
             "command": f"python benchmarks/faults.py --trials {choices.trials}",

@@ -24,7 +24,7 @@ import torch
 from torch.fft import irfft2, irfftn, rfft2, rfftn
 
 from microtutor import report_environment
-from microtutor.files import replacing
+from microtutor.files import write_json
 from microtutor.losses import StatisticsLoss
 from microtutor.microstructures import LineImages
 from microtutor.records import current_commit
@@ -193,7 +193,7 @@ def main() -> None:
     if options.small:
         found = {"small maps": small_maps(), "precision": precision()}
         if options.record:
-            write(options.record, json.loads(options.record.read_text(encoding="utf-8")) | found)
+            write_json(options.record, json.loads(options.record.read_text(encoding="utf-8")) | found)
         return
     command = " ".join(["python benchmarks/speed.py", *(f"--peer {p.split('=')[0]}=..." for p in options.peer)])
     record: dict = {
@@ -217,12 +217,7 @@ def main() -> None:
         large.show(record["large"])
     record["load after"] = round(os.getloadavg()[0], 2)
     if options.record:
-        write(options.record, record)
-
-
-def write(path: Path, record: dict) -> None:
-    with replacing(path) as part:
-        part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        write_json(options.record, record)
 
 
 def processor_name() -> str:

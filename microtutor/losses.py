@@ -224,10 +224,10 @@ def aligned_correlation(a: Tensor, b: Tensor) -> Tensor:
     1.0
     """
     check_same_shape(check_field(a), check_field(b), ("the first image", "the second"))
-    return _likeness(a, b)
+    return _aligned_correlation(a, b)
 
 
-def _likeness(a: Tensor, b: Tensor) -> Tensor:
+def _aligned_correlation(a: Tensor, b: Tensor) -> Tensor:
     """`aligned_correlation` of images that are known to be such."""
     with torch.autocast(a.device.type, enabled=False):
         a, b = (full_precision(m) - full_precision(m).mean((-2, -1), keepdim=True) for m in (a, b))
@@ -324,7 +324,7 @@ class WeightedLoss:
 
         Raises:
             TypeError, ValueError: they are no float tensors of images of one shape, the target is not finite, or the
-                batch has no two finite halves where their likeness is asked for.
+                batch has no two finite halves where their correlation is asked for.
         """
         check_field(target, name="target")
         if self.diversity:
@@ -361,7 +361,7 @@ class WeightedLoss:
         if self.diversity:
             if len(made) % 2:
                 raise ValueError(f"expected an even batch, two images of each latent vector, got {len(made)} images")
-            alike = _likeness(*made.chunk(2))
+            alike = _aligned_correlation(*made.chunk(2))
             terms["aligned_correlation"] = alike.mean()
             # The logarithm, because the correlation alone is flat where two images are equal: nothing would part them.
             alike = ((1 - self.max_correlation) / ((1 - alike).clamp_min(0) + 1e-4)).log()

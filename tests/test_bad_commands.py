@@ -150,8 +150,6 @@ chapters course gauge gauges
 no-such-command
 --no-such-option
 """
-# Cases whose mend lies in another module. One that is answered as it should be fails: take it out then.
-PENDING: dict[str, str] = {}
 
 
 def plain(kind: Any) -> Any:
@@ -314,13 +312,6 @@ def everything(here: Path) -> dict[str, tuple[int, int]]:
     return {str(path): (path.stat().st_size, path.is_file() and path.stat().st_mtime_ns) for path in here.rglob("*")}
 
 
-def marked(arguments: list[str]) -> Any:
-    reason = PENDING.get(in_words(arguments))
-    return pytest.param(
-        arguments, id=in_words(arguments), marks=pytest.mark.xfail(reason=reason, strict=True) if reason else ()
-    )
-
-
 @pytest.fixture
 def no_work(monkeypatch):
     """Work that begins fails at once, and nothing is asked of the internet."""
@@ -344,7 +335,7 @@ def no_work(monkeypatch):
 
 
 @pytest.mark.usefixtures("no_work")
-@pytest.mark.parametrize("arguments", [marked(case) for case in cases()])
+@pytest.mark.parametrize("arguments", [pytest.param(case, id=in_words(case)) for case in cases()])
 def test_bad_input_is_answered_in_one_line(folder, monkeypatch, arguments):
     monkeypatch.chdir(folder)
     before = everything(folder)
@@ -359,9 +350,8 @@ def test_bad_input_is_answered_in_one_line(folder, monkeypatch, arguments):
     assert not re.search(r"Traceback|\w+(Error|Exception)\b|\.part|NoneType|object at 0x|a bug of microtutor", said)
 
 
-def test_every_command_and_pending_case_is_known():
+def test_every_command_is_known():
     assert set(RIGHT) == set(COMMANDS)
-    assert set(PENDING) <= {in_words(case) for case in cases()}
     assert len(cases()) >= 120
 
 

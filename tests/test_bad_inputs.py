@@ -1,8 +1,7 @@
 """Every parameter of every public name, with values that are wrong for it: each is answered in one clear sentence.
 
 The wrong values follow from the signatures (`bad_inputs/wrong.py`). For a new public name, one good call is to be added
-to `bad_inputs/calls.py`; without it the first test fails. What is not answered yet stands in `bad_inputs/pending.py`,
-and has to be taken out there as soon as it is.
+to `bad_inputs/calls.py`; without it the first test fails.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ import torch
 import microtutor
 from microtutor.statistics import autocorrelation
 from tests.bad_inputs.calls import CALLS, FILES, Call
-from tests.bad_inputs.pending import PENDING
 from tests.bad_inputs.wrong import wrong_values
 
 PACKAGE = Path(microtutor.__file__).parent
@@ -151,13 +149,8 @@ def test_every_public_name_has_a_good_call():
         assert not missing, f"the good call of {name} leaves out {missing}"
 
 
-def test_there_are_hundreds_and_what_is_pending_is_among_them():
-    ids = {case(*param.values) for param in cases()}
-    assert len(ids) >= 1000
-    ids |= {
-        f"{name.removeprefix('microtutor.')} with {mode}" for name in GOOD for mode in ("inference_mode", "float64")
-    }
-    assert not PENDING - ids, "no such case any more: take these out of tests/bad_inputs/pending.py"
+def test_there_are_hundreds():
+    assert len({case(*param.values) for param in cases()}) >= 1000
 
 
 GOOD = [name for name, call in CALLS.items() if call.good]
@@ -187,7 +180,7 @@ def test_the_good_call_in_other_modes(name, mode):
         found = [*faults(error), str(error)] if faults(error) or mode == "float64" else []
     finally:
         torch.set_default_dtype(torch.float32)
-    hold_against_pending(f"{name.removeprefix('microtutor.')} with {mode}", found)
+    assert not found
 
 
 def test_what_counts_as_one_clear_sentence():
@@ -213,14 +206,6 @@ def test_what_counts_as_one_clear_sentence():
     assert "does not say what was expected and what came" in faults_of("wrong")
 
 
-def hold_against_pending(what: str, found: list[str], words: str = "") -> None:
-    """Fail for faults that are not pending, and for what is pending though there are none."""
-    if what in PENDING:
-        assert found, f"now answered: take {what!r} out of tests/bad_inputs/pending.py"
-    else:
-        assert not found, f"{found} {words}"
-
-
 @pytest.mark.parametrize(("name", "parameter", "label"), cases())
 def test_one_sentence(name, parameter, label):
     call = CALLS[name]
@@ -240,6 +225,5 @@ def test_one_sentence(name, parameter, label):
         found, words = ["accepted"], ""
     if call.refusal and call.refusal in words:
         found.append("refused for what is wrong with the good call too")
-    hold_against_pending(case(name, parameter, label), found, words)
-    if "accepted" not in found:
-        assert {path.name for path in Path().iterdir()} == FILES.keys(), "something was written before the refusal"
+    assert not found, f"{found} {words}"
+    assert {path.name for path in Path().iterdir()} == FILES.keys(), "something was written before the refusal"

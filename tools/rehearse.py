@@ -176,11 +176,12 @@ def bare_folder() -> Iterator[tuple[Path, dict[str, str]]]:
 
 def link_data(folder: Path) -> None:
     """Make a folder of data with the files of the cache and the weights of this repository."""
+    from microtutor.downloads import cache_folder
     from microtutor.microstructures import datasets
 
     folder.mkdir()
     for name in datasets.DATASETS:
-        if (there := datasets.cache_folder() / name).is_dir():
+        if (there := cache_folder() / name).is_dir():
             (folder / name).symlink_to(there.resolve())
     for weights in (ROOT / "microtutor" / "weights").iterdir():
         if weights.is_dir():

@@ -26,7 +26,7 @@ FEW_COLOURS = 64
 RGB = ("RGB", "RGBA")
 
 
-def check_path(path: Any) -> Path:
+def check_file(path: Any) -> Path:
     """The path of a file that is there.
 
     Raises:
@@ -45,10 +45,10 @@ def read_grey(path: Any, *, labels: bool = False) -> np.ndarray:
     """The grey values of an image file, (height, width); with labels=True a palette's numbers instead of its greys.
 
     Raises:
-        TypeError, FileNotFoundError: as `check_path`.
+        TypeError, FileNotFoundError: as `check_file`.
         ValueError: it cannot be read, or is no single picture of grey values, all finite and all to be seen.
     """
-    path = check_path(path)
+    path = check_file(path)
     with open(path, "rb") as file:
         if path.suffix.lower() in ARRAYS:
             return _checked(_read_array(file, path.name), path.name, ("height", "width"))
@@ -61,10 +61,10 @@ def read_stack(path: Any) -> np.ndarray:
     """The grey values of a volume, a .tif of several frames, a .npy, or a .zip of one: (depth, height, width).
 
     Raises:
-        TypeError, FileNotFoundError: as `check_path`.
+        TypeError, FileNotFoundError: as `check_file`.
         ValueError: it cannot be read, or is no volume of grey values, all finite and all to be seen.
     """
-    path = check_path(path)
+    path = check_file(path)
     name, axes = path.name, ("depth", "height", "width")
     with open(path, "rb") as file:
         stream: BinaryIO = file
@@ -76,7 +76,7 @@ def read_stack(path: Any) -> np.ndarray:
 
 def read_colours(path: Any) -> np.ndarray:
     """Red, green and blue of a colour image, (3, height, width) uint8."""
-    path = check_path(path)
+    path = check_file(path)
     with open(path, "rb") as file, _opened(file, path.name) as image:
         if image.mode not in RGB:
             raise ValueError(f"expected red, green and blue in {path.name}, got mode {image.mode}")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from microtutor.checks import check_array, check_bool, check_number, describe, quote
-from microtutor.microstructures.grey import check_path, read_grey
+from microtutor.microstructures.grey import check_file, read_grey
 
 MOST_LABELS = 64  # an image of more distinct values is taken for a grey one unless its labels are listed
 FEW_LABELS = 16  # so few whole numbers may be labels wherever they lie; more of them only if they count from 0 or 1
@@ -74,7 +74,7 @@ def load_phases(
     if not cut and (threshold is not None or dark):
         raise ValueError("expected either labels or a threshold (with dark or not), got both")
     values = None if cut or labels is True else _listed(labels)
-    name, grey = check_path(path).name, read_grey(path, labels=not cut).astype(np.float64)
+    name, grey = check_file(path).name, read_grey(path, labels=not cut).astype(np.float64)
     if cut:
         if labels is None and threshold is None:
             ask_about_labels(grey, name, "load_phases(..., labels=True) for one channel each, or ")

@@ -13,7 +13,7 @@ from torch import Tensor
 from microtutor.checks import check_bool, check_choice, check_count, check_number, describe, quote
 from microtutor.environment import find_device
 from microtutor.microstructures.datasets import fetch
-from microtutor.microstructures.grey import check_path, read_stack
+from microtutor.microstructures.grey import check_file, read_stack
 from microtutor.microstructures.images import ask_about_labels, grey_level
 from microtutor.microstructures.samples import SPLITS, Images, Sample, sent, stream
 
@@ -68,7 +68,7 @@ def load_volume(path: str | os.PathLike, *, threshold: float | None = None, dark
     check_bool(dark, name="dark")
     if threshold is not None:
         check_number(threshold, name="threshold")
-    name, grey = check_path(path).name, read_stack(path)
+    name, grey = check_file(path).name, read_stack(path)
     if threshold is None:
         ask_about_labels(grey, name, "(labels == ...) for one phase, saved by itself, or ")
     bright = torch.from_numpy(grey > grey_level(grey, threshold, name))

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 from microtutor.checks import check_bool, check_choice, check_count, check_number, check_text, quote
-from microtutor.environment import device_named
+from microtutor.environment import PRECISIONS, device_named
 from microtutor.losses import StatisticsLoss, WeightedLoss
 from microtutor.microstructures import LineImages
 from microtutor.models import VAE
@@ -18,7 +18,7 @@ CHOICES = {  # of words; those of the network are with it
     "loss": ("statistics", "data"),
     "optimizer": ("adamw", "adam"),
     "schedule": ("one-cycle", "halve"),
-    "precision": ("auto", "no", "bf16", "fp16"),
+    "precision": PRECISIONS,
 }
 
 

@@ -10,8 +10,9 @@ import pooch
 import pytest
 import requests
 
+from microtutor.downloads import cache_folder
 from microtutor.microstructures import datasets, load_li2018
-from microtutor.microstructures.datasets import DATASETS, available, cache_folder, fetch, files
+from microtutor.microstructures.datasets import DATASETS, available, fetch, files
 
 CONTENT = b"a small micrograph"
 NAME = "li2018/alloy_resized.npy"

@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from microtutor.downloads import cache_folder
 from microtutor.microstructures import (
     load_duplex_steel,
     load_li2018,
@@ -15,7 +16,7 @@ from microtutor.microstructures import (
     load_superalloy_grey,
     otsu_threshold,
 )
-from microtutor.microstructures.datasets import available, cache_folder
+from microtutor.microstructures.datasets import available
 from microtutor.microstructures.micrographs import LI2018, SUPERALLOY, SUPERALLOY_GREY, one_hot
 from microtutor.statistics import autocorrelation
 

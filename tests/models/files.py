@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from outline import ROOT
 
-from microtutor.microstructures.datasets import cache_folder
+from microtutor.downloads import cache_folder
 from microtutor.models.vae import WEIGHTS
 
 
