@@ -1,6 +1,7 @@
 """Variational autoencoders of microstructure images: encoders, decoders, and loading and saving of weights."""
 
 from microtutor.models.networks import DECODERS, ENCODERS
-from microtutor.models.vae import VAE, VAEOutput, shipped_weights
+from microtutor.models.vae import VAE, VAEOutput
+from microtutor.models.weights import shipped_weights
 
 __all__ = ["DECODERS", "ENCODERS", "VAE", "VAEOutput", "shipped_weights"]

@@ -7,8 +7,11 @@ import itertools
 import torch
 from torch import Tensor, nn
 
+from microtutor.checks import check_bool, check_choice, check_count
+
 ENCODERS = ("compact", "resnet18", "resnet50", "resnet152")
 DECODERS = ("compact", "paper")
+MOST = 2**16  # pixels along a side, latents or channels: more are a mistake, and no memory holds them
 STAGES = 2  # halvings of the side after the first, coarse convolution
 
 
@@ -117,3 +120,40 @@ class PaperDecoder(nn.Module):
     def forward(self, latents: Tensor) -> Tensor:
         enlarged = nn.functional.interpolate(self.coarse(latents), size=(self.size, self.size), mode="bilinear")
         return self.to_grey(enlarged).sigmoid()
+
+
+def check_network(
+    *,
+    latent_dim: int,
+    encoder: str,
+    decoder: str,
+    size: int,
+    channels: int,
+    canonical: bool,
+    pretrained: bool,
+    frozen: bool,
+    noise_dim: int,
+) -> None:
+    """Raise TypeError or ValueError unless these choices make a `VAE`, whose documentation tells what they are."""
+    for name, value, minimum in (
+        ("noise_dim", noise_dim, 0),
+        ("latent_dim", latent_dim, 1),
+        ("size", size, 1),
+        ("channels", channels, 1),
+    ):
+        if check_count(value, name=name, minimum=minimum) > MOST:
+            raise ValueError(f"expected {name} of at most {MOST}, got {value}")
+    check_choice(encoder, ENCODERS, name="encoder")
+    check_choice(decoder, DECODERS, name="decoder")
+    check_bool(canonical, name="canonical")
+    check_bool(pretrained, name="pretrained")
+    check_bool(frozen, name="frozen")
+    if encoder == "compact" and (pretrained or frozen):
+        asked = "pretrained" if pretrained else "frozen"
+        raise ValueError(f"expected {asked}=True with a ResNet encoder only, got encoder='compact'")
+    step = patch_side(size) * 2**STAGES
+    if "compact" in (encoder, decoder) and size % step:
+        nearest = max(1, round(size / step)) * step
+        raise ValueError(f"expected size as a multiple of {step} pixels, got {size}; crop or resize to {nearest}")
+    if channels % min(8, channels):
+        raise ValueError(f"expected channels below 8 or a multiple of 8, got {channels}")

@@ -1,48 +1,32 @@
-"""The variational autoencoder, and its weights on disk."""
+"""The variational autoencoder: from an image to a few numbers, and back."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import PyTorchModelHubMixin, snapshot_download
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
-from microtutor.checks import check_bool, check_choice, check_count, check_phase, check_tensor, describe, quote
-from microtutor.downloads import fetch_from
+from microtutor.checks import check_count, check_phase, check_tensor, describe, quote
 from microtutor.environment import find_device
-from microtutor.files import replacing, write_json
 from microtutor.models.networks import (
-    DECODERS,
-    ENCODERS,
-    STAGES,
     CompactDecoder,
     CompactEncoder,
     PaperDecoder,
     ResNetEncoder,
-    patch_side,
+    check_network,
 )
+from microtutor.models.weights import misfit, read_weights, write_weights
 from microtutor.statistics import canonical_form
 from microtutor.streams import named_generator
 
-WEIGHTS = Path(__file__).parent.parent / "weights"
 LOG_VARIANCE_RANGE = (-12.0, 6.0)  # far from the training data an unbounded log-variance overflows in exp
-CONFIG = {"latent_dim", "encoder", "decoder", "size", "channels", "canonical", "frozen"}
-LATER = {"noise_dim": 0}  # choices that older weights do not name
-SHA256 = "sha256"  # of model.safetensors, in config.json or in the card beside it; older weights have neither
-MOST = 2**16  # pixels along a side, latents or channels: more are a mistake, and no memory holds them
-PRECISIONS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
-WRAPPERS = ("module.", "_orig_mod.")  # what DistributedDataParallel and torch.compile put before names of weights
 
 
 @dataclass(frozen=True)
@@ -55,43 +39,6 @@ class VAEOutput:
     reconstruction: Tensor
     mean: Tensor
     log_variance: Tensor
-
-
-def check_network(
-    *,
-    latent_dim: int,
-    encoder: str,
-    decoder: str,
-    size: int,
-    channels: int,
-    canonical: bool,
-    pretrained: bool,
-    frozen: bool,
-    noise_dim: int,
-) -> None:
-    """Raise TypeError or ValueError unless these choices make a `VAE`, whose documentation tells what they are."""
-    for name, value, minimum in (
-        ("noise_dim", noise_dim, 0),
-        ("latent_dim", latent_dim, 1),
-        ("size", size, 1),
-        ("channels", channels, 1),
-    ):
-        if check_count(value, name=name, minimum=minimum) > MOST:
-            raise ValueError(f"expected {name} of at most {MOST}, got {value}")
-    check_choice(encoder, ENCODERS, name="encoder")
-    check_choice(decoder, DECODERS, name="decoder")
-    check_bool(canonical, name="canonical")
-    check_bool(pretrained, name="pretrained")
-    check_bool(frozen, name="frozen")
-    if encoder == "compact" and (pretrained or frozen):
-        asked = "pretrained" if pretrained else "frozen"
-        raise ValueError(f"expected {asked}=True with a ResNet encoder only, got encoder='compact'")
-    step = patch_side(size) * 2**STAGES
-    if "compact" in (encoder, decoder) and size % step:
-        nearest = max(1, round(size / step)) * step
-        raise ValueError(f"expected size as a multiple of {step} pixels, got {size}; crop or resize to {nearest}")
-    if channels % min(8, channels):
-        raise ValueError(f"expected channels below 8 or a multiple of 8, got {channels}")
 
 
 class VAE(nn.Module, PyTorchModelHubMixin):
@@ -320,23 +267,7 @@ class VAE(nn.Module, PyTorchModelHubMixin):
             raise TypeError(
                 f"expected a folder and a dtype, got {', '.join(unknown)}; for the hub call push_to_hub(repo_id)"
             )
-        if dtype is not None and dtype not in PRECISIONS:
-            raise TypeError(f"expected dtype out of {', '.join(map(str, PRECISIONS))}, got {quote(dtype)}")
-        weights = {}
-        for name, value in self.state_dict().items():
-            value = value.detach().cpu().contiguous()
-            weights[name] = value.to(dtype) if dtype is not None and value.is_floating_point() else value
-        if broken := _not_finite(weights):
-            raise ValueError(
-                f"expected finite weights, got NaN or infinity in {broken}; nothing is written"
-                + ("" if dtype is None else f"; if they are finite in the network, {dtype} cannot hold them")
-            )
-        content = save(
-            weights, metadata={"config": json.dumps(self.config)}
-        )  # of two entries the order would be random
-        with replacing(Path(folder) / "model.safetensors") as temporary:
-            temporary.write_bytes(content)
-        write_json(Path(folder) / "config.json", self.config | {SHA256: hashlib.sha256(content).hexdigest()})
+        write_weights(Path(folder), self.config, self.state_dict(), dtype)
 
     @classmethod
     def from_pretrained(cls, name: str | os.PathLike, *, device: str | torch.device = "cpu", **hub_options: Any) -> VAE:
@@ -361,90 +292,18 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         if not isinstance(name, (str, os.PathLike)):
             raise TypeError(f"expected the name of weights or of their folder, got {quote(name)}")
         place = find_device(device)
-        folder, file = _find(str(name), hub_options)
-        config, weights = _read(folder, file)
+        folder, config, weights = read_weights(str(name), hub_options)
         try:
             with torch.device("meta"):  # what the network needs, before any memory is taken for it
                 needed = cls(**config).state_dict()
         except (TypeError, ValueError, RuntimeError, OverflowError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ValueError(f"{folder / 'config.json'} is the configuration of no VAE: {reason}") from error
-        if misfit := _misfit(weights, needed):
-            raise ValueError(f"the weights in {folder} do not fit the network of its config.json: {misfit}")
+        if difference := misfit(weights, needed):
+            raise ValueError(f"the weights in {folder} do not fit the network of its config.json: {difference}")
         vae = cls(**config).float()
         vae.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
         return vae.to(place).eval()
-
-
-def _read(folder: Path, file: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The configuration of a VAE and its weights, if both are as they were written."""
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        content = file.read_bytes()
-        weights = load(content)
-        stored = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__", {})
-        stored = json.loads(stored.get("config", "null"))
-    except (SafetensorError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ValueError(f"the weights in {folder} are damaged ({error}); copy or download them again") from error
-    named = set(config) - {SHA256} if isinstance(config, dict) else set()
-    if named | set(LATER) != CONFIG | set(LATER):
-        raise ValueError(f"expected the configuration of a VAE in {folder / 'config.json'}, got {str(config)[:200]}")
-    written = config.pop(SHA256, None) or _sha256_of_card(folder)
-    if written is not None and written != (found := hashlib.sha256(content).hexdigest()):
-        raise ValueError(
-            f"the weights in {folder} are damaged (expected the sha256 {written}, got {found}); copy or download them "
-            "again"
-        )
-    if stored is not None and (other := {k: v for k, v in stored.items() if config.get(k, LATER.get(k)) != v}):
-        was = ", ".join(f"{k}={v!r}" for k, v in other.items())
-        raise ValueError(
-            f"the weights in {folder} do not fit the network of its config.json: they were saved with {was}"
-        )
-    weights = _unwrapped(weights)
-    if broken := _not_finite(weights):
-        raise ValueError(f"the weights in {folder} are of no use: NaN or infinity in {broken}; train or copy them anew")
-    return config, weights
-
-
-def _sha256_of_card(folder: Path) -> str | None:
-    """The checksum in the card beside weights, if there is one; a card may be anything."""
-    try:
-        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return card.get(SHA256) if isinstance(card, dict) else None
-
-
-def _unwrapped(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights by the names of the network itself, where it was saved inside of something.
-
-    >>> list(_unwrapped({"module._orig_mod.to_latent.bias": torch.zeros(1)}))
-    ['to_latent.bias']
-    """
-    while prefix := next((w for w in WRAPPERS if weights and all(name.startswith(w) for name in weights)), ""):
-        weights = {name.removeprefix(prefix): value for name, value in weights.items()}
-    return weights
-
-
-def _not_finite(weights: dict[str, Tensor]) -> str:
-    """The name of the first weights that are NaN or infinite; empty if all are finite."""
-    floats = (name for name, value in weights.items() if value.is_floating_point() and not value.isfinite().all())
-    return next(floats, "")
-
-
-def _misfit(weights: dict[str, Tensor], needed: dict[str, Tensor]) -> str:
-    """How weights differ from those that a network needs, the first of them; empty if they do not."""
-    for name in (*needed, *weights):
-        if name not in weights:
-            return f"there is no {name}"
-        if name not in needed:
-            return f"{name} is not part of it"
-        found, wanted = weights[name], needed[name]
-        if found.shape != wanted.shape or found.is_floating_point() != wanted.is_floating_point():
-            return (
-                f"{name} has shape {tuple(found.shape)} and {found.dtype}, not {tuple(wanted.shape)} and {wanted.dtype}"
-            )
-    return ""
 
 
 @contextmanager
@@ -456,52 +315,3 @@ def evaluation_mode(network: nn.Module) -> Iterator[None]:
         yield
     finally:
         network.train(was_training)
-
-
-def shipped_weights() -> list[str]:
-    """Names of the weights that come with the package, be it inside it or as a download that it knows.
-
-    >>> "lines-1-4" in shipped_weights()
-    True
-    """
-    return sorted(path.parent.name for path in WEIGHTS.glob("*/card.json"))
-
-
-def _find(name: str, hub_options: dict[str, Any]) -> tuple[Path, Path]:
-    """The folder that holds config.json of the named weights, and their model.safetensors."""
-    shipped = name in shipped_weights()
-    folder = WEIGHTS / name if shipped else Path(name)
-    if folder.is_dir():
-        if hub_options:
-            raise TypeError(f"expected options for a hub id only, got {', '.join(hub_options)} for the folder {folder}")
-        file = folder / "model.safetensors"
-        missing = [path.name for path in (folder / "config.json", file) if not path.is_file()]
-        if shipped and missing == [file.name]:
-            return folder, _fetch_shipped(name)
-        if missing:
-            raise FileNotFoundError(
-                f"expected {' and '.join(missing)} in {folder}; is it a folder written by save_pretrained?"
-            )
-        return folder, file
-    known = f"expected one of {', '.join(shipped_weights())}, a folder, or a hub id owner/name; got {name!r}"
-    if name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise FileNotFoundError(known)
-    try:
-        folder = Path(snapshot_download(name, allow_patterns=["config.json", "model.safetensors"], **hub_options))
-    except TypeError:  # an option that there is not
-        raise
-    except Exception as error:
-        raise FileNotFoundError(f"{known}, and the hub does not give it: {type(error).__name__}") from error
-    return folder, folder / "model.safetensors"
-
-
-def _fetch_shipped(name: str) -> Path:
-    """model.safetensors of weights that the wheel leaves out: from the repository, at the tag of this release."""
-    package = metadata.metadata("microtutor")
-    addresses = dict(entry.split(", ", 1) for entry in package.get_all("Project-URL", []))
-    repository = addresses["Repository"].removeprefix("https://github.com/")
-    file = f"{name}/model.safetensors"
-    url = f"https://raw.githubusercontent.com/{repository}/v{package['Version']}/microtutor/weights/{file}"
-    return fetch_from(
-        url, json.loads((WEIGHTS / name / "card.json").read_text(encoding="utf-8"))["sha256"], f"weights/{file}"
-    )

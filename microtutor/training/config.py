@@ -10,7 +10,7 @@ from microtutor.environment import PRECISIONS, device_named
 from microtutor.losses import StatisticsLoss, WeightedLoss
 from microtutor.microstructures import LineImages
 from microtutor.models import VAE
-from microtutor.models.vae import check_network
+from microtutor.models.networks import check_network
 
 MATERIALS = ("lines", "berea", "ketton", "own")
 CHOICES = {  # of words; those of the network are with it

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -21,13 +20,12 @@ from microtutor.checks import check_bool, check_instance, check_path
 from microtutor.environment import find_device, find_precision
 from microtutor.files import check_writable, only_writer, write_json
 from microtutor.losses import StatisticsLoss, aligned_correlation
-from microtutor.microstructures.samples import checked_images, sent
 from microtutor.models import VAE
-from microtutor.statistics.canonical import canonical_batch
 from microtutor.streams import named_generator
 from microtutor.training.checkpoint import CHECKPOINT, check_same_run, read_checkpoint, restore, write_checkpoint
 from microtutor.training.config import ImageSource, TrainingConfig
 from microtutor.training.finite import FirstNotFinite, all_finite
+from microtutor.training.images import RunImages
 from microtutor.training.interruption import interrupt_later
 from microtutor.training.log import COLUMNS, write_log
 from microtutor.training.optimisation import optimizer_of, schedule_of
@@ -112,7 +110,7 @@ class _Run:
         self.config, self.folder, self.held = config, folder, held or ExitStack()
         if source is not None and config.material != "own":
             raise ValueError(f"expected material='own' beside a source of images, got {config.material!r}")
-        self.source = config.source() if source is None else source
+        source = config.source() if source is None else source
         device = find_device(config.device)
         if device.index:
             raise ValueError(
@@ -139,9 +137,12 @@ class _Run:
         self.step, self.seconds, self.log = 0, 0.0, []
         if state:
             self.go_on_from(state)
-        self.images = self._fixed_images()
-        self.statistics_scale = self._statistics_scale()
-        self.validation, self.validation_spectrum = self._validation_set()
+        self.images = RunImages(
+            config, source, self.device, process=self.accelerator.process_index, processes=self.processes
+        )
+        self.statistics_scale = self.images.statistics_scale()
+        self.validation = self.images.validation()
+        self.validation_spectrum = torch.cat([StatisticsLoss().spectrum(part) for part in self.validation.split(64)])
         self.tensorboard = None
         if self.accelerator.is_main_process:
             if not state or self.step < config.steps:  # a finished run stays as it is
@@ -164,7 +165,7 @@ class _Run:
             dynamic_ncols=True,
         )
         with bar:
-            for images in itertools.islice(self.batches(self.step), config.steps - self.step):
+            for images in itertools.islice(self.images.batches(self.step), config.steps - self.step):
                 terms = self.train_step(images)
                 self.step += 1
                 last = self.step == config.steps
@@ -205,23 +206,6 @@ class _Run:
         if not self.optimizer.step_was_skipped:  # with float16, while the scale of the gradients is being found
             self.schedule.step()
         return terms | {"loss": loss.detach(), "output": output.reconstruction.detach(), "target": images}
-
-    def batches(self, start: int) -> Iterator[Tensor]:
-        """Training images for step start, start + 1, ..., in canonical form if the run wants them so."""
-        config, index, of = self.config, self.accelerator.process_index, self.processes
-        step = start
-        while True:
-            if self.images is None:
-                yield self._in_form(self._sample(config.batch_size, "train", step * of + index, self.device))
-            else:
-                per_epoch = len(self.images) // (config.batch_size * of)
-                epoch, place = divmod(step, per_epoch)
-                order = torch.randperm(
-                    len(self.images), generator=named_generator("training order", config.seed, epoch)
-                )
-                first = (place * of + index) * config.batch_size
-                yield self._in_form(sent(self.images[order[first : first + config.batch_size]], self.device).float())
-            step += 1
 
     def generator(self, step: int) -> torch.Generator:
         """The random numbers of a step, drawn where they are needed: a GPU does not wait for them to be sent."""
@@ -356,47 +340,10 @@ class _Run:
                 raise FileExistsError(f"another run has just written into {self.folder}; start again to go on from it")
         return state
 
-    # --- data --------------------------------------------------------------------------------------------------------
-    def _in_form(self, images: Tensor) -> Tensor:
-        return canonical_batch(images) if self.config.canonical else images
-
-    def _sample(self, n: int, split: str, index: int, device: str | torch.device = "cpu") -> Tensor:
-        """Images from the source; what a source of the user's own gives is looked at, every time."""
-        choices: dict[str, Any] = {"seed": self.config.seed, "split": split, "index": index, "device": device}
-        if self.config.material == "own":
-            return checked_images(self.source, n, self.config.size, **choices)
-        return self.source.sample(n, **choices).images
-
-    def _draw(self, n: int, split: str) -> Iterator[Tensor]:
-        for index in range(math.ceil(n / 500)):
-            yield self._sample(min(500, n - 500 * index), split, index)
-
-    def _fixed_images(self) -> Tensor | None:
-        n, batch = self.config.images, self.config.batch_size * self.processes
-        if n is not None and n < batch:
-            raise ValueError(f"expected at least {batch} images, a batch for each process, got {n}")
-        return None if n is None else torch.cat([_small(images) for images in self._draw(n, "train")])
-
-    def _statistics_scale(self) -> float:
-        if not self.config.normalise:
-            return 1.0
-        return max(float(images.mean((-2, -1)).max()) for images in self._draw(2000, "train")) + 1e-6
-
-    def _validation_set(self) -> tuple[Tensor, Tensor]:
-        images = torch.cat([self._in_form(part) for part in self._draw(self.config.validation_images, "validation")])
-        images = images.to(self.device)
-        return images, torch.cat([StatisticsLoss().spectrum(part) for part in images.split(64)])
-
 
 def _written(path: Path) -> int | None:
     """When a file was last written, in nanoseconds; None if it is not there."""
     return path.stat().st_mtime_ns if path.exists() else None
-
-
-def _small(images: Tensor) -> Tensor:
-    """Two-valued images as bool, a quarter of the memory; grey ones as they are."""
-    two_valued = images.bool()
-    return two_valued if torch.equal(two_valued.to(images), images) else images
 
 
 def _tensorboard(folder: Path):

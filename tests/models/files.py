@@ -6,7 +6,7 @@ import pytest
 from outline import ROOT
 
 from microtutor.downloads import cache_folder
-from microtutor.models.vae import WEIGHTS
+from microtutor.models.weights import WEIGHTS
 
 
 def file_of(name: str) -> Path:

@@ -14,8 +14,9 @@ from outline import address, tag
 from safetensors.torch import load_file, save
 
 from microtutor.microstructures import LineImages
-from microtutor.models import DECODERS, ENCODERS, VAE, shipped_weights, vae
+from microtutor.models import DECODERS, ENCODERS, VAE, shipped_weights, weights
 from microtutor.models.networks import patch_side
+from microtutor.models.vae import LOG_VARIANCE_RANGE
 from microtutor.statistics import canonical_form
 from tests.models.files import file_of
 
@@ -133,7 +134,7 @@ def test_log_variance_is_bounded():
     network = tiny()
     network.to_latent.bias.data[3:] = torch.tensor([-1e4, 0, 1e4])
     low, _, high = network.encode(images(1))[1][0]
-    assert (low, high) == vae.LOG_VARIANCE_RANGE
+    assert (low, high) == LOG_VARIANCE_RANGE
 
 
 # --- reconstruct ------------------------------------------------------------------------------------------------------
@@ -563,7 +564,7 @@ def test_unknown_name_lists_the_known_ones():
 
 def test_hub(folder, monkeypatch):
     asked = []
-    monkeypatch.setattr(vae, "snapshot_download", lambda name, **options: asked.append((name, options)) or folder)
+    monkeypatch.setattr(weights, "snapshot_download", lambda name, **options: asked.append((name, options)) or folder)
     assert VAE.from_pretrained("owner/name", revision="v1").latent_dim == 3
     assert asked == [("owner/name", {"allow_patterns": ["config.json", "model.safetensors"], "revision": "v1"})]
 
@@ -599,7 +600,7 @@ def test_hub_that_does_not_answer(monkeypatch):
     def offline(name, **options):
         raise ConnectionError("no internet")
 
-    monkeypatch.setattr(vae, "snapshot_download", offline)
+    monkeypatch.setattr(weights, "snapshot_download", offline)
     with pytest.raises(FileNotFoundError, match=r"got 'owner/name', and the hub does not give it: ConnectionError"):
         VAE.from_pretrained("owner/name")
 
@@ -625,10 +626,10 @@ def left_out(monkeypatch, tmp_path):
     package = tmp_path / "package" / "berea"
     package.mkdir(parents=True)
     for name in ("card.json", "config.json"):
-        shutil.copy(vae.WEIGHTS / "berea" / name, package)
+        shutil.copy(weights.WEIGHTS / "berea" / name, package)
     monkeypatch.setenv("MICROTUTOR_DATA", str(tmp_path / "data"))
     monkeypatch.setattr(requests, "get", no_network)
-    monkeypatch.setattr(vae, "WEIGHTS", package.parent)
+    monkeypatch.setattr(weights, "WEIGHTS", package.parent)
     return tmp_path / "data" / "weights" / "berea" / "model.safetensors"
 
 
@@ -638,7 +639,7 @@ def no_network(*_, **__):
 
 def test_weights_left_out_are_fetched_once_from_the_release_of_this_version(left_out, monkeypatch):
     whole, asked = left_out.parents[3] / "whole", []
-    shutil.copytree(Path(vae.__file__).parents[1] / "weights" / "berea", whole)
+    shutil.copytree(Path(weights.__file__).parents[1] / "weights" / "berea", whole)
 
     def retrieve(url, known_hash, fname, path):
         asked.append((url, known_hash, path / fname))

@@ -7,11 +7,10 @@ import tomllib
 import pytest
 from outline import ROOT
 
-from microtutor.evaluation import CROP_ROWS, PAPER, ROWS
+from microtutor.evaluation import CROP_ROWS, PAPER, ROWS, evaluate_on
 from microtutor.microstructures.datasets import available
 from microtutor.models import VAE, shipped_weights
-from microtutor.models.vae import WEIGHTS
-from microtutor.records import evaluate_on
+from microtutor.models.weights import WEIGHTS
 from microtutor.training import TrainingConfig
 from tests.models.files import file_of
 
@@ -70,7 +69,7 @@ def test_metrics_are_those_of_the_card(card):
 
 def test_better_than_the_paper_and_the_nearest_image(card):
     if card["configuration"].get("material", "lines") != "lines":
-        pytest.skip("the paper has no rock; what rock is compared with is in results/rock.json")
+        pytest.skip("the paper has no rock; what rock is compared with is in microtutor/results/rock.json")
     nearest = {(1, 4): 1.24e-5, (3, 6): 5.06e-5}  # of 2,000 training images
     for stated in card["metrics"].values():
         paper = PAPER[stated["data_set"]]

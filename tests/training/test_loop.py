@@ -26,6 +26,7 @@ from microtutor.microstructures import LineImages, seeded_generator
 from microtutor.models import VAE
 from microtutor.statistics import canonical_form
 from microtutor.training import CHECKPOINT, LOG, PRESETS, TrainingConfig, loop, read_log, train
+from microtutor.training.images import RunImages
 from microtutor.training.log import COLUMNS, write_csv
 
 PACKAGE = Path(loop.__file__).parents[1]
@@ -194,9 +195,9 @@ def test_a_thread_other_than_the_main_one_can_train(tmp_path):
 @pytest.mark.parametrize("images", [None, 11])
 def test_images_of_each_step(tmp_path, canonical, images):
     run = loop._Run(TINY.replace(canonical=canonical, images=images), tmp_path, resume=False)
-    batches = run.batches(0)
+    batches = run.images.batches(0)
     seen = [next(batches) for _ in range(4)]
-    later = run.batches(3)
+    later = run.images.batches(3)
     assert torch.equal(next(later), seen[3])  # a resumed run sees what the first would have seen
     lines = LineImages(size=32)
     if images is None:
@@ -249,7 +250,7 @@ def test_normalise_divides_by_the_largest_volume_fraction(tmp_path):
 def test_normalised_statistics_are_what_is_trained_on(tmp_path):
     changes = {"normalise": True, "data_warm_up": 0.0, "amplitude": 0.0, "beta": 0.0, "alpha": 3.0}
     run = loop._Run(TINY.replace(**changes), tmp_path, resume=False)
-    terms = run.train_step(next(run.batches(0)))
+    terms = run.train_step(next(run.images.batches(0)))
     wanted = 3 * terms["statistics"] / run.statistics_scale**2
     assert terms["loss"].item() == pytest.approx(wanted.item(), rel=1e-5)
 
@@ -260,7 +261,7 @@ def test_processes_share_the_images_of_a_step(tmp_path, monkeypatch, images):
     steps = []
     for index in (0, 1):
         monkeypatch.setattr(loop.Accelerator, "process_index", index)
-        batches = loop._Run(TINY.replace(images=images), tmp_path / str(index), resume=False).batches(0)
+        batches = loop._Run(TINY.replace(images=images), tmp_path / str(index), resume=False).images.batches(0)
         steps.append([{image.numpy().tobytes() for image in next(batches)} for _ in range(2)])
     (a0, a1), (b0, b1) = steps
     assert all(len(part) == 4 for part in (a0, a1, b0, b1))
@@ -281,7 +282,7 @@ def test_few_steps_are_enough(tmp_path, steps):
 @pytest.mark.parametrize("schedule", ["one-cycle", "halve"])
 def test_learning_rate(tmp_path, schedule):
     run = loop._Run(TINY.replace(schedule=schedule, steps=20), tmp_path, resume=False)
-    rates, batches = [], run.batches(0)
+    rates, batches = [], run.images.batches(0)
     for _ in range(20):
         rates.append(run.schedule.get_last_lr()[0])
         run.train_step(next(batches))
@@ -297,7 +298,7 @@ def test_learning_rate(tmp_path, schedule):
 def test_clip_limits_the_gradient(tmp_path):
     for clip in (0.0, 1e-3):
         run = loop._Run(TINY.replace(clip=clip), tmp_path / str(clip), resume=False)
-        run.train_step(next(run.batches(0)))
+        run.train_step(next(run.images.batches(0)))
         norm = torch.cat([p.grad.flatten() for p in run.model.parameters()]).norm()
         assert (norm < 1.01e-3) if clip else (norm > 1e-2)
 
@@ -336,7 +337,7 @@ def test_noise_is_that_of_the_seed_and_the_step(tmp_path):
         given = []
         run.model.register_forward_pre_hook(lambda model, inputs, given=given: given.extend(inputs[1:]))
         run.step = 2
-        run.train_step(next(run.batches(2)))
+        run.train_step(next(run.images.batches(2)))
         generator = seeded_generator(3, 3, 2, 1)
         assert torch.equal(given[0], torch.randn(4, 3, generator=generator))
         if noise_dim:
@@ -360,7 +361,7 @@ class Questions(TorchDispatchMode):
 @pytest.mark.parametrize("changes", [{}, {"loss": "data"}, {"data_warm_up": 0.0}])
 def test_the_loop_asks_a_gpu_for_no_number_during_a_step(tmp_path, monkeypatch, changes):
     run = loop._Run(TINY.replace(**changes), tmp_path, resume=False)
-    images, counts = next(run.batches(0)), []
+    images, counts = next(run.images.batches(0)), []
     run.train_step(images)
     monkeypatch.setattr(VAE, "_check", VAE._check_shape)  # as on a GPU that trains
     for at_once in (("cpu",), ()):
@@ -377,7 +378,7 @@ def test_the_loop_asks_a_gpu_for_no_number_during_a_step(tmp_path, monkeypatch, 
 @pytest.mark.gpu
 def test_the_loop_does_not_wait_for_the_gpu_during_a_step(tmp_path):
     run = loop._Run(TINY.replace(device="cuda"), tmp_path, resume=False)
-    images = next(run.batches(0))
+    images = next(run.images.batches(0))
     run.train_step(images)
     torch.cuda.set_sync_debug_mode("warn")
     try:
@@ -420,7 +421,7 @@ def test_steps_that_float16_skips(tmp_path, float16, clip):
     """The first scales are too large for the gradients: those steps change nothing, warn of nothing and fail not."""
     float16.setattr(HalfOnTheCPU, "scale", 2.0**40)
     run = loop._Run(TINY.replace(steps=60, clip=clip), tmp_path, resume=False)
-    batches, before, skipped = run.batches(0), weights(run.model), []
+    batches, before, skipped = run.images.batches(0), weights(run.model), []
     fresh, rates = before, []
     for run.step in range(60):
         run.train_step(next(batches))
@@ -858,7 +859,7 @@ def test_resume_from_something_else(tmp_path):
 
 def test_a_damaged_checkpoint_is_refused_before_images_are_drawn(tmp_path, monkeypatch):
     (tmp_path / CHECKPOINT).write_bytes(b"cut")
-    monkeypatch.setattr(loop._Run, "_draw", lambda self, n, split: pytest.fail("work has begun"))
+    monkeypatch.setattr(RunImages, "_draw", lambda self, n, split: pytest.fail("work has begun"))
     with no_readable_checkpoint(tmp_path):
         run(tmp_path, resume=True, images=20, normalise=True)
 

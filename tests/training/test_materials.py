@@ -62,7 +62,7 @@ def test_a_source_belongs_to_material_own(tmp_path):
 
 
 def test_own_images_are_what_is_trained_and_validated_on(tmp_path):
-    batches = loop._Run(OWN, tmp_path / "a", resume=False, source=Stripes()).batches(2)
+    batches = loop._Run(OWN, tmp_path / "a", resume=False, source=Stripes()).images.batches(2)
     wanted = Stripes().sample(4, split="train", index=2).images
     assert torch.equal(next(batches), canonical_form(wanted))
     vae = run(tmp_path / "b")
@@ -72,7 +72,7 @@ def test_own_images_are_what_is_trained_and_validated_on(tmp_path):
 
 
 def test_fixed_own_images(tmp_path):
-    batches = loop._Run(OWN.replace(images=9), tmp_path, resume=False, source=Stripes()).batches(0)
+    batches = loop._Run(OWN.replace(images=9), tmp_path, resume=False, source=Stripes()).images.batches(0)
     widths = set(Stripes().sample(9, split="train").images.sum((1, 2, 3)).tolist())
     assert set(next(batches).sum((1, 2, 3)).tolist()) <= widths
 
@@ -84,8 +84,9 @@ def test_fixed_images_keep_their_grey_values(tmp_path, grey):
             return SimpleNamespace(images=grey * super().sample(n, **options).images)
 
     made = loop._Run(OWN.replace(images=9), tmp_path, resume=False, source=Grey())
-    assert made.images.dtype == (torch.bool if grey == 1 else torch.float32)
-    assert next(made.batches(0)).unique().tolist() == [0, grey]
+    assert made.images.fixed is not None
+    assert made.images.fixed.dtype == (torch.bool if grey == 1 else torch.float32)
+    assert next(made.images.batches(0)).unique().tolist() == [0, grey]
 
 
 @pytest.mark.parametrize("config", [OWN, NOISY], ids=["plain", "noise"])
@@ -124,7 +125,7 @@ def test_configurations_survive_json():
 # --- a decoder that takes noise ---------------------------------------------------------------------------------------
 def test_two_images_of_each_latent_vector_are_held_to_the_target(tmp_path):
     run_ = loop._Run(NOISY.replace(data_warm_up=0.0), tmp_path, resume=False, source=Stripes())
-    images = next(run_.batches(0))
+    images = next(run_.images.batches(0))
     terms = run_.train_step(images)
     assert torch.equal(terms["target"], torch.cat([images, images]))
     first, second = terms["output"].chunk(2)
