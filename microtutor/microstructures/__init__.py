@@ -1,9 +1,14 @@
 """Phase images to learn from: the paper's line images, textures, real micrographs and rock, and your own."""
 
-from microtutor.microstructures.fields import (
+from microtutor.microstructures.closed_form import (
+    Checkerboard,
     FieldSample,
     GaussianFields,
+    IndependentPixels,
+    Laminate,
     OverlappingDiscs,
+    RandomMosaic,
+    Rectangle,
 )
 from microtutor.microstructures.images import load_phase, load_phases, otsu_threshold
 from microtutor.microstructures.lines import PAPER_SIZE, LineImages, LineSample
@@ -18,12 +23,17 @@ from microtutor.microstructures.samples import Images, Sample, seeded_generator
 
 __all__ = [
     "PAPER_SIZE",
+    "Checkerboard",
     "FieldSample",
     "GaussianFields",
     "Images",
+    "IndependentPixels",
+    "Laminate",
     "LineImages",
     "LineSample",
     "OverlappingDiscs",
+    "RandomMosaic",
+    "Rectangle",
     "RockCrops",
     "RockSample",
     "Sample",

@@ -276,6 +276,19 @@ CALLS: dict[str, Call] = {
     LOSSES + "greyness": Call(lambda: {"m": image()}),
     LOSSES + "aligned_correlation": Call(lambda: {"a": image(), "b": image(seed=1)}, right={"a": GREY, "b": GREY}),
     # --- microstructures ----------------------------------------------------------------------------------------------
+    MICROSTRUCTURES + "Laminate": Call(
+        lambda: {"thickness": 2, "period": 8, "size": SIZE, "vertical": False}, then=lambda made: made.image()
+    ),
+    MICROSTRUCTURES + "Checkerboard": Call(lambda: {"cell": 4, "size": SIZE}, then=lambda made: made.image()),
+    MICROSTRUCTURES + "Rectangle": Call(
+        lambda: {"height": 3, "width": 5, "size": SIZE}, then=lambda made: made.image()
+    ),
+    MICROSTRUCTURES + "IndependentPixels": Call(
+        lambda: {"fraction": 0.5, "size": SIZE}, then=lambda made: made.sample(1)
+    ),
+    MICROSTRUCTURES + "RandomMosaic": Call(
+        lambda: {"fraction": 0.5, "length": 2.0, "size": SIZE}, then=lambda made: made.sample(1)
+    ),
     MICROSTRUCTURES + "GaussianFields": Call(
         lambda: {"fraction": 0.5, "length": 2.0, "size": SIZE}, then=lambda made: made.sample(1)
     ),

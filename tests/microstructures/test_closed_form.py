@@ -1,4 +1,4 @@
-"""Textures against their known statistics."""
+"""Structures against what is known of them: statistics, fractions, interfaces."""
 
 import itertools
 import math
@@ -8,10 +8,19 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal, norm
 
-from microtutor.microstructures import GaussianFields, OverlappingDiscs
-from microtutor.microstructures.fields import area_of_two_discs, level_cut_statistics
+from microtutor.microstructures import (
+    Checkerboard,
+    GaussianFields,
+    IndependentPixels,
+    Laminate,
+    OverlappingDiscs,
+    RandomMosaic,
+    Rectangle,
+)
+from microtutor.microstructures.closed_form import area_of_two_discs, level_cut_statistics
 from microtutor.microstructures.samples import SPLITS
-from microtutor.statistics import autocorrelation
+from microtutor.statistics import autocorrelation, specific_surface, variation
+from tests.statistics.counting import close, pair_map
 
 SIZE = 48
 TEXTURES = [
@@ -20,18 +29,54 @@ TEXTURES = [
     GaussianFields(fraction=0.9, length=4, size=SIZE),
     OverlappingDiscs(fraction=0.2, radius=3.5, size=SIZE),
     OverlappingDiscs(fraction=0.7, radius=12, size=SIZE),  # as large as they may be
+    IndependentPixels(fraction=0.15, size=SIZE),
+    RandomMosaic(fraction=0.3, length=4, size=SIZE),
+]
+DRAWN = [
+    Laminate(thickness=3, period=4, size=8),
+    Laminate(thickness=1, period=8, size=8, vertical=False),
+    Checkerboard(cell=1, size=6),
+    Checkerboard(cell=2, size=8),
+    Rectangle(height=2, width=5, size=7),
+    Rectangle(height=6, width=1, size=6),
+    Rectangle(height=1, width=1, size=1),
 ]
 MOST_SIGMAS = 5.0  # a map has 1200 different shifts; that one of them is off by more has a chance below 1e-3
 
 
 def name_of(texture):
-    return f"{type(texture).__name__}-{texture.fraction}"
+    return f"{type(texture).__name__}-{texture.fraction:.3g}"
 
 
 def sigmas(found, expected):
     """How many standard errors the mean of maps (n, size, size) is away from the expected map, shift by shift."""
     error = found.std(0) / math.sqrt(len(found))
     return ((found.mean(0) - expected).abs() / error).max().item()
+
+
+# --- drawn once and for all ---
+@pytest.mark.parametrize("drawn", DRAWN, ids=name_of)
+def test_statistics_are_those_of_the_image_by_counting(drawn):
+    image = drawn.image()
+    assert image.shape == drawn.statistics().shape == (drawn.size, drawn.size)
+    assert image.dtype == torch.float32
+    assert set(image.unique().tolist()) <= {0, 1}
+    close(drawn.statistics(), pair_map(image.double(), image.double(), ("periodic", "periodic")))
+    assert image.mean().item() == pytest.approx(drawn.fraction, abs=1e-7)
+    assert variation(image).item() == pytest.approx(drawn.specific_surface, abs=1e-6)
+
+
+@pytest.mark.parametrize("drawn", [Laminate(), Checkerboard(), Rectangle()], ids=name_of)
+def test_statistics_at_a_size_for_the_transform(drawn):
+    close(autocorrelation(drawn.image().double()), drawn.statistics(), 1e-15)
+
+
+def test_layers_that_stand_and_layers_that_lie():
+    upright = Laminate(thickness=1, period=4, size=4)
+    assert upright.image().tolist() == [[1, 0, 0, 0]] * 4
+    lying = Laminate(thickness=1, period=4, size=4, vertical=False)
+    assert torch.equal(lying.image(), upright.image().T)
+    assert torch.equal(lying.statistics(), upright.statistics().T)
 
 
 # --- the statistics they have on average ------------------------------------------------------------------------------
@@ -43,6 +88,45 @@ def test_average_statistics_are_the_analytic_ones(texture):
     assert expected[0, 0].item() == pytest.approx(texture.fraction, abs=1e-12)
     assert sigmas(found, expected) < MOST_SIGMAS
     assert sigmas(found, expected + 0.03) > MOST_SIGMAS  # what the test can see
+
+
+@pytest.mark.parametrize("texture", TEXTURES[-2:], ids=name_of)
+def test_average_surface_of_squares(texture):
+    """Exact on the grid: it is the fall of f from shift 0 to its neighbours, and what the images have on average."""
+    close(specific_surface(texture.statistics(), method="pixels").item(), texture.specific_surface, 1e-15)
+    found = variation(texture.sample(1500, seed=4).images[:, 0].double())
+    error = found.std().item() / math.sqrt(1500)
+    assert abs(found.mean().item() - texture.specific_surface) < 4 * error
+    assert error < 0.02 * texture.specific_surface
+
+
+def test_a_mosaic_around_a_small_ring():
+    """No cut at all, or one alone, which cuts a ring open but not apart: here they are the rule."""
+    mosaic = RandomMosaic(fraction=0.6, length=6, size=5)
+    found = autocorrelation(mosaic.sample(20_000).images[:, 0].double())
+    assert sigmas(found, mosaic.statistics()) < 4
+    assert sigmas(found, mosaic.statistics() + 0.02) > 4
+
+
+@pytest.mark.parametrize("fraction", [0.2, 0.7])
+def test_surface_of_discs_is_approached_as_pixels_get_small(fraction):
+    errors = []
+    for radius in (16, 64):
+        discs = OverlappingDiscs(fraction=fraction, radius=radius, size=256)
+        errors.append(specific_surface(discs.statistics()).item() / discs.specific_surface - 1)
+    assert abs(errors[1]) < 0.01
+    assert errors[1] == pytest.approx(errors[0] / 4, rel=0.05)  # in proportion to the size of a pixel
+
+
+@pytest.mark.parametrize("lengths", [(1.0, 1.0), (2.0, 0.5), (0.3, 3.0)])
+@pytest.mark.parametrize("fraction", [0.5, 0.1])
+def test_surface_of_fields_by_lines_in_all_directions(lengths, fraction):
+    """Cauchy: along lines in one direction, count how often they cross the interface; then the mean of directions."""
+    turn, step = torch.arange(2000, dtype=torch.float64) * math.pi / 2000, 1e-4
+    down, right = turn.sin() * step / lengths[0], turn.cos() * step / lengths[1]
+    crossings = 2 * (fraction - level_cut_statistics(torch.exp(-(down**2 + right**2) / 2), fraction)) / step
+    expected = crossings.mean().item() * math.pi / 2
+    assert GaussianFields(fraction, lengths).specific_surface == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("texture", TEXTURES, ids=name_of)
@@ -174,6 +258,20 @@ class TestSample:
             {"radius": 17, "size": 64},
             "expected radius as a finite number above 0 and at most 16, got 17",
         ),
+        (IndependentPixels, {"fraction": -0.1}, "expected fraction as a finite number above 0 and below 1, got -0.1"),
+        (RandomMosaic, {"length": 0}, "expected length as a finite number above 0, got 0"),
+        (Laminate, {"thickness": 8, "period": 8}, "expected thickness of at least 1 and below 8, got 8"),
+        (
+            Laminate,
+            {"period": 16, "size": 40},
+            "expected size as a multiple of the period, 16 px, so that the image repeats, got 40",
+        ),
+        (
+            Checkerboard,
+            {"cell": 8, "size": 24},
+            "expected size as a multiple of two squares, 16 px, so that the image repeats, got 24",
+        ),
+        (Rectangle, {"height": 9, "size": 8}, "expected height of at least 1 and below 9, got 9"),
     ],
 )
 def test_bad_textures(texture, options, message):
