@@ -70,7 +70,7 @@ $(OLDEST)/.ready: tools/pins/oldest.txt
 # The package as a reader gets it: a wheel, made of a copy, so that nothing which an earlier build left gets into it.
 define install-wheel
 	@rm -rf $(1)/wheel && mkdir -p $(1)/wheel/source
-	@cp -r pyproject.toml README.md LICENSE LICENSE-TEXT microtutor results colab $(1)/wheel/source
+	@cp -r pyproject.toml README.md LICENSE LICENSE-TEXT microtutor colab $(1)/wheel/source
 	@$(1)/bin/python -m pip wheel -qq --disable-pip-version-check --no-deps -w $(1)/wheel $(1)/wheel/source
 	@$(1)/bin/python -m pip install -qq --disable-pip-version-check --no-deps --force-reinstall $(1)/wheel/*.whl
 endef

@@ -1,6 +1,6 @@
 """Harm on purpose: training runs that are killed, stopped, starved of disk, damaged or doubled, at random moments.
 
-    python benchmarks/faults.py --trials 100 --record results/faults.json
+    python benchmarks/faults.py --trials 100 --record microtutor/results/faults.json
 
 Each kind is tried many times, on a tiny run whose weights are known from an undisturbed one. After every trial: what
 stands in the folder loads or is refused in one sentence, no more than the last interval is lost, no part file stays
@@ -28,10 +28,9 @@ from typing import Any
 
 import torch
 
-from microtutor import report_environment
+from microtutor.environment import current_commit, report_environment
 from microtutor.files import write_json
 from microtutor.models import VAE
-from microtutor.records import current_commit
 from microtutor.training import CHECKPOINT, TrainingConfig, read_log, train
 from microtutor.training import loop as training_loop
 

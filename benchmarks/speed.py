@@ -23,11 +23,10 @@ from statistics import median
 import torch
 from torch.fft import irfft2, irfftn, rfft2, rfftn
 
-from microtutor import report_environment
+from microtutor.environment import current_commit, report_environment
 from microtutor.files import write_json
 from microtutor.losses import StatisticsLoss
 from microtutor.microstructures import LineImages
-from microtutor.records import current_commit
 from microtutor.statistics import autocorrelation, canonical_form
 
 ROUNDS = 15
@@ -197,7 +196,7 @@ def main() -> None:
         return
     command = " ".join(["python benchmarks/speed.py", *(f"--peer {p.split('=')[0]}=..." for p in options.peer)])
     record: dict = {
-        "command": f"{command} --gigabytes {options.gigabytes:g} --record results/speed.json",
+        "command": f"{command} --gigabytes {options.gigabytes:g} --record microtutor/results/speed.json",
         "commit": current_commit(),
         "date": date.today().isoformat(),
         "environment": report_environment(),

@@ -1,6 +1,6 @@
 """Training on two threads with and without a competitor, for some settings of the threads that wait.
 
-    python benchmarks/threads.py --record results/threads.json
+    python benchmarks/threads.py --record microtutor/results/threads.json
 
 PyTorch's threads on Linux are those of GNU OpenMP. A thread that waits for the others spins, by default for 300,000
 turns; if another program holds a core, the spinning takes time from the thread that is waited for. Each setting trains
@@ -15,9 +15,8 @@ import subprocess
 import sys
 from contextlib import contextmanager
 
-from microtutor import report_environment
+from microtutor.environment import current_commit, report_environment
 from microtutor.files import write_json
-from microtutor.records import current_commit
 
 SETTINGS = {
     "default": {},

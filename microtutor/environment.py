@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 import sys
 import warnings
 from importlib import metadata
+from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -140,3 +143,20 @@ def _version(name: str) -> str:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return "not installed"
+
+
+def current_commit() -> str:
+    """The commit of the working tree this package lies in, or "unknown" outside one.
+
+    "with changes" says that files of the package differ from it; a record that has just been written is no such change.
+    """
+    folder = Path(__file__).parent
+    options: dict[str, Any] = {"cwd": folder, "capture_output": True, "timeout": 10}
+    try:
+        found = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], **options)
+        changed = subprocess.run(["git", "status", "--porcelain", ".", ":(exclude)results"], **options)
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    if found.returncode:
+        return "unknown"
+    return found.stdout.decode().strip() + (" with changes" if changed.stdout.strip() else "")

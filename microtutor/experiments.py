@@ -16,10 +16,10 @@ from typing import Any
 from tqdm import tqdm
 
 from microtutor.checks import check_bool, check_choice, check_count, check_each, check_instance, quote
-from microtutor.environment import PRECISIONS, find_precision, report_environment
+from microtutor.environment import PRECISIONS, current_commit, find_precision, report_environment
 from microtutor.evaluation import evaluate
 from microtutor.files import check_outputs, only_writer, write_csv, write_json
-from microtutor.records import METRICS, current_commit, metrics
+from microtutor.records import METRICS, metrics
 from microtutor.training import PRESETS, TrainingConfig, read_log, train
 
 PLAIN = {"canonical": False, "data_warm_up": 0.0}

@@ -19,6 +19,10 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+# What stands in a folder of weights, and in that of a run.
+CONFIG_FILE, WEIGHT_FILE, CARD_FILE = "config.json", "model.safetensors", "card.json"
+RUN_FILE, LOG, CHECKPOINT = "training.json", "log.csv", "checkpoint.pt"
+
 DAY = 24 * 3600.0  # seconds
 _MACHINE = sha256(platform.node().encode()).hexdigest()[:8]
 _UNDER_WAY: set[str] = set()  # names of the parts that this process is writing
@@ -78,6 +82,23 @@ def _rename(temporary: Path, path: Path) -> None:
         except PermissionError:
             time.sleep(seconds)
     temporary.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """What a JSON file holds, if there is one; it must be a table of names.
+
+    Raises:
+        ValueError: it is damaged, or holds something else.
+    """
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged ({error}); remove it, or copy it again") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"expected names and values in {path}, got a {type(content).__name__}")
+    return content
 
 
 def write_json(path: str | os.PathLike, content: Any) -> None:

@@ -80,26 +80,18 @@ WRONG: dict[str, list[str]] = {
 }
 # What has to be typed beside a parameter so that nothing else is wrong.
 BESIDE = {
-    "evaluate.against": ["--record", "new.json"],
-    "evaluate.record": ["--material", "berea"],
     "reproduce.output": ["--train"],
 }
 TINY = "--set size=32 --set channels=8 --set steps=2 --set batch_size=2 --set validation_images=2"
 TOO_MANY = "1000000000000000"
 TOGETHER = f"""
-evaluate lines-1-4 --against lines-1-4-z32
-evaluate lines-1-4 --record new.json
 evaluate lines-1-4 --images {TOO_MANY}
 evaluate lines-1-4 --material berea
 evaluate berea --count 1-4
 evaluate berea --material lines
 evaluate berea --material lines --count 1-4
-evaluate berea --record new.json --against berea
-evaluate berea --record new.json --against lines-1-4
 evaluate weights/own --material lines
 evaluate weights/unknown
-evaluate weights/good --material berea --overwrite --record weights/good/config.json
-evaluate weights/good --material berea --overwrite --record weights/good/training.json
 reproduce --output runs
 reproduce --images {TOO_MANY}
 statistics good.png --output good.png
@@ -322,9 +314,8 @@ def no_work(monkeypatch):
     for name in (
         "training.loop._Run.loop",
         "training.loop._Run._draw",
-        "records.evaluate",
-        "records.evaluate_crops",
-        "records.rock_report",
+        "evaluation.held_out.evaluate",
+        "evaluation.held_out.evaluate_crops",
         "experiments.train",
         "evaluation.report",
         "reconstruction.search._descend_from_noise",

@@ -1,4 +1,6 @@
 import platform
+import shutil
+import subprocess
 from types import SimpleNamespace
 
 import pytest
@@ -164,3 +166,28 @@ def test_colab_without_a_gpu_is_told_where_to_find_one(monkeypatch, capsys):
     monkeypatch.setitem(environment.sys.modules, "google.colab", object())
     assert report_environment()["where"] == "Colab"
     assert capsys.readouterr().out.endswith("run the notebook again from the top.\n")
+
+
+@pytest.mark.parametrize("failure", [FileNotFoundError("git"), subprocess.TimeoutExpired("git", 10)])
+def test_without_git_the_commit_is_unknown(monkeypatch, failure):
+    def fail(*arguments, **options):
+        raise failure
+
+    monkeypatch.setattr(environment.subprocess, "run", fail)
+    assert environment.current_commit() == "unknown"
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_a_record_is_no_change_of_the_code(tmp_path, monkeypatch):
+    code, record = tmp_path / "microtutor" / "environment.py", tmp_path / "microtutor" / "results" / "x.json"
+    record.parent.mkdir(parents=True)
+    code.write_text("", encoding="utf-8")
+    for words in ("init", "add .", "-c user.name=a -c user.email=a@b commit -m first"):
+        subprocess.run(["git", *words.split()], cwd=tmp_path, check=True, capture_output=True)
+    monkeypatch.setattr(environment, "__file__", str(code))
+    commit = environment.current_commit()
+    assert len(commit) == 12
+    record.write_text("{}", encoding="utf-8")
+    assert environment.current_commit() == commit
+    code.write_text("1", encoding="utf-8")
+    assert environment.current_commit() == f"{commit} with changes"

@@ -27,7 +27,7 @@ from microtutor.microstructures import datasets
 SITE = ROOT / "_build" / "html"
 TEXTS = ROOT / "tools" / "classroom_zip"
 WEIGHTS = ROOT / "microtutor" / "weights"
-OF_THE_PACKAGE = ["pyproject.toml", "README.md", "LICENSE", "LICENSE-TEXT", "microtutor", "results", "colab"]
+OF_THE_PACKAGE = ["pyproject.toml", "README.md", "LICENSE", "LICENSE-TEXT", "microtutor", "colab"]
 DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can hold
 COPYRIGHT = {"rock": "Copyright (c) 2017 Lukas Mosser"}
 STYLE = """

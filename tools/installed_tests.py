@@ -19,7 +19,7 @@ from pathlib import Path
 from outline import ROOT
 
 OPTIONS = ("-q", "-rf", "-o", "filterwarnings=default", "-p", "no:cacheprovider")
-COPIED = ("tests", "tools", "benchmarks", "pyproject.toml", "_config.yml", "_toc.yml")
+COPIED = ("tests", "tools", "benchmarks", "studies", "pyproject.toml", "_config.yml", "_toc.yml")
 LEFT_OUT = {
     "tests/book": "guards the sources of the book with its own tools, which Colab does not have",
     "tests/site": "looks at the built pages in a browser",

@@ -34,7 +34,7 @@ from outline import ROOT, chapters, wheel_address
 
 SECONDS_PER_CELL = 600
 REPORT = ROOT / "_build" / "rehearsal.json"
-RECORD = ROOT / "results" / "rehearsal.json"
+RECORD = ROOT / "microtutor" / "results" / "rehearsal.json"
 DOUBLE = Path(__file__).with_name("colab_double.py")
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "matplotlib", "ipywidgets", "ipython", "scikit-learn")
 PASSED_ON = (
@@ -199,8 +199,7 @@ def colab_notebooks() -> list[Path]:
 
 def surroundings() -> dict:
     """When this is run, and the machine and the versions that the times belong to."""
-    from microtutor.environment import report_environment
-    from microtutor.records import current_commit
+    from microtutor.environment import current_commit, report_environment
 
     cpu = Path("/proc/cpuinfo")
     found = re.search(r"model name\s*: (.*)", cpu.read_text(encoding="utf-8")) if cpu.exists() else None

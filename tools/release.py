@@ -19,7 +19,8 @@ from outline import ROOT, address, branch, tag, version
 VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 COMING = r"(?im)^## (?:.*, )?not yet released$"
 OUT = r"(?m)^## (\d+\.\d+\.\d+), (\d{4}-\d\d-\d\d)$"
-LEFT_ALONE = ("CHANGELOG.md", "colab/", "results/", "microtutor/weights/")  # history, and what is made from the rest
+# history, and what is made from the rest
+LEFT_ALONE = ("CHANGELOG.md", "colab/", "microtutor/results/", "microtutor/weights/")
 
 
 def text(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Write what results/rehearsal.json holds into the book's page on it, book/status.md.
+"""Write what microtutor/results/rehearsal.json holds into the book's page on it, book/status.md.
 
     python tools/status_page.py    # `make rehearse RECORD=1` does it at its end
 

@@ -7,11 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from microtutor.files import check_outputs, check_writable
+from microtutor.files import (
+    CHECKPOINT,
+    CONFIG_FILE,
+    LOG,
+    RUN_FILE,
+    WEIGHT_FILE,
+    check_outputs,
+    check_writable,
+)
 
-WEIGHT_FILES = ("config.json", "model.safetensors")
-CHECKPOINT = "checkpoint.pt"
-RUN_FILES = (*WEIGHT_FILES, "training.json", "log.csv", CHECKPOINT)
+WEIGHT_FILES = (CONFIG_FILE, WEIGHT_FILE)
+RUN_FILES = (*WEIGHT_FILES, RUN_FILE, LOG, CHECKPOINT)
 
 
 def check_fits(count: int, pixels: int, name: str) -> None:
@@ -85,26 +92,19 @@ def check_run(output: Path, resume: bool, start: str | None, record: Path | None
         check_outputs({"--record": record}, files | begins, overwrite=overwrite, advice=advice)
 
 
-def source_of(weights: Mapping[str, int], material: str | None, count: str | None, *, unseen: bool) -> Any:
-    """What to measure weights on, given the sizes of their images: what all of them saw, unless others are meant.
+def source_of(weights: str, size: int, material: str | None, count: str | None, *, unseen: bool) -> Any:
+    """What to measure weights for images of that size on: what they saw, unless others are meant.
 
     Numbers of lines that are typed are meant.
     """
-    from microtutor.records import source_for, trained_with
+    from microtutor.evaluation import source_for, trained_with
 
-    if len(set(weights.values())) > 1:
-        sizes = ", ".join(f"{name}: {size} px" for name, size in weights.items())
-        raise ValueError(f"expected weights for images of one size, got {sizes}; measure them one by one")
-    first, *others = weights
-    config, lines = trained_with(first), fewest_and_most(count)
+    config, lines = trained_with(weights), fewest_and_most(count)
     shown = material or (config.material if config else None)
     if count is not None and shown in ("berea", "ketton"):
         raise ValueError(f"expected --count, a number of lines, with line images only, got it with {shown}")
     meant = unseen or (count is not None and (config is None or config.material == "lines"))
-    source = source_for(first, weights[first], material=material, count=lines, unseen=meant)
-    for other in others:
-        source_for(other, weights[other], material=getattr(source, "rock", "lines"), unseen=meant)
-    return source
+    return source_for(weights, size, material=material, count=lines, unseen=meant)
 
 
 def fewest_and_most(count: str | None) -> tuple[int, int] | None:

@@ -13,7 +13,6 @@ import typer
 
 from microtutor.cli.answers import Commands
 from microtutor.cli.beforehand import (
-    WEIGHT_FILES,
     check_fits,
     check_folder,
     check_preset,
@@ -76,7 +75,9 @@ def train(
 
     For example: microtutor train classroom --output runs/classroom --set loss=data
     """
-    from microtutor.records import current_commit, evaluate_on_seeds, write_record
+    from microtutor.environment import current_commit
+    from microtutor.evaluation import evaluate_on_seeds
+    from microtutor.records import write_record
     from microtutor.training import PRESETS, TrainingConfig
     from microtutor.training import train as run
 
@@ -110,18 +111,6 @@ def evaluate(
     ] = None,
     unseen: Annotated[bool, typer.Option("--unseen", help="measure on a material that it did not see")] = False,
     images: Images = 1000,
-    against: Annotated[
-        list[str] | None, typer.Option(help="with --record: other weights for the same material; repeatable")
-    ] = None,
-    record: Annotated[
-        Path | None,
-        typer.Option(
-            help="rock only: measure reference methods and another rock too, as JSON to this file",
-            parser=path,
-            metavar="PATH",
-        ),
-    ] = None,
-    overwrite: Overwrite = False,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
@@ -131,34 +120,16 @@ def evaluate(
     """
     from microtutor.checks import check_choice
     from microtutor.environment import find_device
+    from microtutor.evaluation import evaluate_on
     from microtutor.models import VAE
-    from microtutor.records import evaluate_on, other_rock, write_rock_report
 
-    names = (weights, *(against or ()))
     fewest_and_most(count)
     if material is not None:
         check_choice(material, ("lines", "berea", "ketton"), name="--material")
-    if record is None and against:
-        raise ValueError(
-            "expected --against beside --record, which it is measured for, got it alone; add --record FILE"
-        )
-    if len(set(names)) < len(names):
-        raise ValueError(f"expected different weights to compare, got {', '.join(names)}; name each of them once")
-    if record is not None:
-        check_suffix(record, ".json", what="a record")
-        inputs = {f"{name}/{file}": Path(name, file) for name in names for file in (*WEIGHT_FILES, "training.json")}
-        check_outputs({"--record": record}, inputs, overwrite=overwrite, advice=replace_or_rename("--record"))
-    place = find_device(device)
-    vaes = {name: VAE.from_pretrained(name, device=place) for name in names}
-    source = source_of({name: vae.size for name, vae in vaes.items()}, material, count, unseen=unseen)
-    rock = getattr(source, "rock", "lines")
-    if record is not None:
-        other_rock(rock)
+    vae = VAE.from_pretrained(weights, device=find_device(device))
+    source = source_of(weights, vae.size, material, count, unseen=unseen)
     check_fits(images, source.size**2, "--images")
-    measured = evaluate_on(vaes[weights], source, images, seed)
-    if record is not None:
-        write_rock_report(record, command=_command(), vaes=vaes, rock=rock, crops=images, seed=seed)
-    typer.echo(measured.table())
+    typer.echo(evaluate_on(vae, source, images, seed).table())
 
 
 @app.command()
@@ -321,7 +292,7 @@ def reproduce(
 def experiment(
     name: Annotated[str, typer.Argument(help="alpha, beta, latent, ablation, full-size, harder, grey or paper")],
     output: Annotated[
-        Path | None, typer.Option(help="CSV file; by default results/NAME.csv", parser=path, metavar="PATH")
+        Path | None, typer.Option(help="CSV file; by default runs/NAME.csv", parser=path, metavar="PATH")
     ] = None,
     seeds: Annotated[int, typer.Option(help="runs of each choice", min=1, max=1000)] = 3,
 ) -> None:
@@ -333,7 +304,7 @@ def experiment(
     """
     from microtutor.experiments import run_experiment
 
-    run_experiment(name, output or Path("results") / f"{name}.csv", seeds=seeds)
+    run_experiment(name, output or Path("runs") / f"{name}.csv", seeds=seeds)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from microtutor.evaluation.baselines import Baselines
 from microtutor.evaluation.diversity import Diversity, diversity
+from microtutor.evaluation.held_out import evaluate_on, evaluate_on_seeds, source_for, trained_with
 from microtutor.evaluation.metrics import (
     PAPER,
     ROWS,
@@ -19,9 +20,9 @@ from microtutor.evaluation.rock import (
     chord_length_distance,
     evaluate_crop_reconstructions,
     evaluate_crops,
+    prior_samples,
     readings,
 )
-from microtutor.evaluation.rock_report import at_own_fraction, prior_samples, realisation_report, rock_report
 
 __all__ = [
     "CROP_ROWS",
@@ -32,19 +33,20 @@ __all__ = [
     "Diversity",
     "Evaluation",
     "aligned_data_error",
-    "at_own_fraction",
     "chord_length_distance",
     "count_lines",
     "diversity",
     "evaluate",
     "evaluate_crop_reconstructions",
     "evaluate_crops",
+    "evaluate_on",
+    "evaluate_on_seeds",
     "evaluate_reconstructions",
     "find_vertical",
     "prior_samples",
     "readings",
-    "realisation_report",
     "report",
-    "rock_report",
+    "source_for",
     "table",
+    "trained_with",
 ]

@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from microtutor.checks import check_phase, check_same_shape, check_text, describe
+from microtutor.checks import check_count, check_phase, check_same_shape, check_text, describe
 from microtutor.evaluation.metrics import ROWS, THRESHOLD, check_vae, errors_per_image, summary_of_errors
 from microtutor.losses import greyness
 from microtutor.models import VAE
+from microtutor.models.vae import evaluation_mode
 from microtutor.statistics import autocorrelation, chord_length_distribution, specific_surface, volume_fraction
+from microtutor.streams import named_generator
 
 CROP_ROWS = {name: row for name, row in ROWS.items() if "accuracy" not in name} | {
     "specific_surface_difference": ("specific-surface difference", "{:.1%}"),
@@ -99,6 +101,25 @@ def evaluate_crop_reconstructions(reconstruction: Tensor, images: Tensor, *, dat
     summary = {name: values.nanmean().item() for name, values in per_image.items() if "_error" not in name}
     summary |= summary_of_errors(per_image)
     return CropEvaluation(**summary, images=len(images), size=images.shape[-1], data_set=data_set, per_image=per_image)
+
+
+@torch.no_grad()
+def prior_samples(vae: VAE, n: int, *, seed: int = 0) -> Tensor:
+    """New images from standard normal latents, and standard normal noise if the decoder takes it: (n, 1, size, size).
+
+    They are decoded in evaluation mode, and are on the CPU.
+
+    >>> prior_samples(VAE(latent_dim=2, size=32, channels=8), 3).shape
+    torch.Size([3, 1, 32, 32])
+    """
+    check_vae(vae)
+    check_count(n, name="n")
+    check_count(seed, name="seed", minimum=0)
+    numbers = vae.latent_dim + vae.noise_dim
+    drawn = torch.randn(n, numbers, generator=named_generator("prior", seed), dtype=torch.float32)
+    latents, noise = drawn.to(next(vae.parameters())).split([vae.latent_dim, vae.noise_dim], 1)
+    with evaluation_mode(vae):
+        return torch.cat([vae.decode(z, e).cpu() for z, e in zip(latents.split(64), noise.split(64))])
 
 
 def readings(images: Tensor) -> dict[str, Tensor]:

@@ -10,11 +10,10 @@ from typing import Any
 
 import torch
 
-from microtutor.files import replacing
+from microtutor.files import CHECKPOINT, replacing
 from microtutor.training.config import TrainingConfig
 from microtutor.training.finite import all_finite
 
-CHECKPOINT = "checkpoint.pt"
 HOLDS = {
     "config": dict,
     "step": int,

@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from microtutor.checks import check_path
-from microtutor.files import write_csv
+from microtutor.files import LOG, write_csv
 
-LOG = "log.csv"
 COLUMNS = ("step", "images", "seconds", "loss", "statistics_error", "kl", "data_share", "validation_statistics_error")
 
 

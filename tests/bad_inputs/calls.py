@@ -344,7 +344,6 @@ CALLS: dict[str, Call] = {
     # --- evaluation ---------------------------------------------------------------------------------------------------
     EVALUATION + "Baselines": Call(lambda: {"training": lines(8).images}),
     EVALUATION + "aligned_data_error": Call(lambda: {"a": image(), "b": image(seed=1)}),
-    EVALUATION + "at_own_fraction": Call(lambda: {"images": crops()}),
     EVALUATION + "chord_length_distance": Call(lambda: {"a": crops(), "b": crops(seed=1)}),
     EVALUATION + "count_lines": Call(lambda: {"images": lines().images}),
     EVALUATION + "diversity": Call(
@@ -362,19 +361,10 @@ CALLS: dict[str, Call] = {
     EVALUATION + "find_vertical": Call(lambda: {"images": lines().images}),
     EVALUATION + "prior_samples": Call(lambda: {"vae": network(), "n": 2, "seed": 0}),
     EVALUATION + "readings": Call(lambda: {"images": crops()}),
-    EVALUATION + "realisation_report": Call(
-        lambda: {"vae": network(), "images": crops(2), "unrelated": crops(4, seed=1), "n": 2}
-    ),
     EVALUATION + "report": Call(
         lambda: {
             "data_set": "1-4 lines", "images": 2, "seed": 0, "size": SIZE, "folder": Path("a"), "device": "cpu",
             "say": print,
-        },
-        good=False,
-    ),
-    EVALUATION + "rock_report": Call(
-        lambda: {
-            "vaes": {"a": network()}, "rock": "berea", "other": "ketton", "crops": 2, "seed": 0, "say": print,
         },
         good=False,
     ),
@@ -452,25 +442,24 @@ CALLS: dict[str, Call] = {
     "microtutor.experiments.summary": Call(
         lambda: {"rows": [{"choice": "a", "kl": 1.0}]}, right={"rows": {"empty"}}
     ),
-    RECORDS + "current_commit": Call(),
-    RECORDS + "evaluate_on": Call(
+    "microtutor.environment.current_commit": Call(),
+    EVALUATION + "evaluate_on": Call(
         lambda: {"vae": network(noise_dim=0), "source": LineImages(size=SIZE), "images": 2, "seed": 0}
     ),
-    RECORDS + "evaluate_on_seeds": Call(
+    EVALUATION + "evaluate_on_seeds": Call(
         lambda: {"vae": network(noise_dim=0), "source": LineImages(size=SIZE), "images": 2}
     ),
     RECORDS + "metrics": Call(lambda: {"evaluation": evaluation()}),
     RECORDS + "metrics_by_seed": Call(
         lambda: {"evaluations": {0: evaluation()}}, right={"evaluations": {"empty"}}
     ),
-    RECORDS + "other_rock": Call(lambda: {"rock": "berea"}),
     RECORDS + "read_record": Call(lambda: {"name": "lines-1-4"}),
     RECORDS + "read_runs": Call(lambda: {"name": "latent"}),
     RECORDS + "recorded_configuration": Call(lambda: {"name": "lines-1-4"}),
-    RECORDS + "source_for": Call(
+    EVALUATION + "source_for": Call(
         lambda: {"name": "lines-1-4", "size": SIZE, "material": "lines", "count": (1, 4), "unseen": False}
     ),
-    RECORDS + "trained_with": Call(lambda: {"name": "lines-1-4"}),
+    EVALUATION + "trained_with": Call(lambda: {"name": "lines-1-4"}),
     RECORDS + "write_record": Call(
         lambda: {
             "path": "a.json", "command": "a", "commit": "a", "config": config(), "vae": network(noise_dim=0),
@@ -478,10 +467,6 @@ CALLS: dict[str, Call] = {
         },
         good=False,
         refusal="expected a run's folder with log.csv, got no run",
-    ),
-    RECORDS + "write_rock_report": Call(
-        lambda: {"path": "a.json", "command": "a", "vaes": {"a": network()}, "rock": "berea", "crops": 2, "seed": 0},
-        good=False,
     ),
     "microtutor.course.file_name": Call(lambda: {"chapter": "vae"}),
     "microtutor.course.how_to_open": Call(lambda: {"folder": Path("somewhere")}),

@@ -13,7 +13,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 ROOT = outline.ROOT
 READERS = sorted((ROOT / "microtutor").rglob("*.py"))  # what runs on the machines of readers
-OURS = sorted(path for folder in ("tools", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
+OURS = sorted(path for folder in ("tools", "tests", "benchmarks", "studies") for path in (ROOT / folder).rglob("*.py"))
 UNIX_MODULES = {"crypt", "fcntl", "grp", "posix", "pty", "pwd", "readline", "resource", "syslog", "termios", "tty"}
 UNIX_FUNCTIONS = {
     "os": "fork forkpty geteuid getloadavg getpgid getuid killpg nice sched_getaffinity sync uname wait4 symlink",

@@ -15,7 +15,7 @@ import status_page
 from outline import ROOT, chapters, wheel_address
 from packaging.requirements import Requirement
 
-RECORDED = ROOT / "results" / "rehearsal.json"
+RECORDED = ROOT / "microtutor" / "results" / "rehearsal.json"
 INSTALL = f"""import sys
 
 if "google.colab" in sys.modules:

@@ -1,4 +1,4 @@
-"""The page on speed says what results/speed.json holds, row by row."""
+"""The page on speed says what microtutor/results/speed.json holds, row by row."""
 
 import re
 

@@ -1,14 +1,14 @@
-"""Against codes that others wrote, as tools/properties_peers.py runs them; skips where they are not installed.
+"""Against codes that others wrote, as studies/properties_peers.py runs them; skips where they are not installed.
 
 Ours and theirs discretise differently, so they agree the better, the finer the pixels: here each is cut into 2 x 2.
 """
 
 import warnings
 
-import properties_peers as peers
 import pytest
 
 from microtutor.properties import effective_conductivity, effective_stiffness
+from studies import properties_peers as peers
 
 IMAGE = peers.refined(peers.blobs(), 2)
 CELL = peers.mirrored(IMAGE)

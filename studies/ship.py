@@ -1,4 +1,6 @@
-"""Put the weights of a recorded run into the package: python tools/ship.py results/lines-1-4.json runs/lines-1-4
+"""Put the weights of a recorded run into the package.
+
+    python studies/ship.py microtutor/results/lines-1-4.json runs/lines-1-4
 
 The weights are stored in float16 and measured as they are stored; the card beside them says where they come from.
 """
@@ -10,10 +12,11 @@ from pathlib import Path
 
 import torch
 
-from microtutor.files import write_json
+from microtutor.evaluation import evaluate_on_seeds
+from microtutor.files import CARD_FILE, WEIGHT_FILE, write_json
 from microtutor.models import VAE
-from microtutor.models.vae import WEIGHTS
-from microtutor.records import evaluate_on_seeds, metrics_by_seed
+from microtutor.models.weights import WEIGHTS
+from microtutor.records import metrics_by_seed
 from microtutor.training import TrainingConfig
 
 IMAGES = {"lines": 1000}  # rock takes longer to measure
@@ -33,9 +36,11 @@ LIMITS = {
     "lines": "Knows straight parallel lines of these numbers and sizes only. Reconstructs the canonical form of an "
     "image, not its position. The more lines, the larger the error.",
     "berea, data": "Knows crops of one sandstone at one resolution. Knows roughly where large pores lie; paints the "
-    "rest grey: cut at 0.5 it loses two fifths of the pores. See results/rock.json for more, and for another rock.",
+    "rest grey: cut at 0.5 it loses two fifths of the pores. See microtutor/results/rock.json for more, and for "
+    "another rock.",
     "berea": "Knows crops of one sandstone at one resolution. Where the pores lie is lost, as their statistics do not "
-    "say it; fine structure is too ragged. See results/rock.json for what else it gets wrong, and for another rock.",
+    "say it; fine structure is too ragged. See microtutor/results/rock.json for what else it gets wrong, and for "
+    "another rock.",
 }
 
 
@@ -47,19 +52,19 @@ def main(record_path: str, run_folder: str) -> None:
     images = IMAGES.get(config.material, IMAGES_OF_ROCK)
     card = {
         "name": folder.name,
-        "sha256": hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest(),
+        "sha256": hashlib.sha256((folder / WEIGHT_FILE).read_bytes()).hexdigest(),
         "data": f"{source}, split 'train', drawn afresh at every step",
         "evaluated on": f"sample({images}, seed=s) of the same source, split 'test', from the latent means",
         "limits": LIMITS.get(f"{config.material}, {config.loss}", LIMITS[config.material]),
         "metrics": metrics_by_seed(evaluate_on_seeds(vae, source, images)),
     }
     card |= {name: record[name] for name in KEPT if name in record}
-    if config.start is not None:  # the run that this one went on from is recorded beside it
-        first = Path(record_path).with_name(f"{Path(config.start).name}.json")
+    if config.initial_weights is not None:  # the run that this one went on from is recorded beside it
+        first = Path(record_path).with_name(f"{Path(config.initial_weights).name}.json")
         card["started from"] = {
             name: value for name, value in json.loads(first.read_text(encoding="utf-8")).items() if name in KEPT
         }
-    write_json(folder / "card.json", card)
+    write_json(folder / CARD_FILE, card)
     print(json.dumps(card["metrics"], indent=2))
 
 

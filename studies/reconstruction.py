@@ -1,7 +1,7 @@
 """How well and how fast `reconstruct` finds images, how different they are, and the same task given to MCRpy.
 
-    python benchmarks/reconstruction.py --record results/reconstruction.json
-    python benchmarks/reconstruction.py --mcrpy PYTHON ...    # a Python with mcrpy 0.2.0 and numpy<2, for the last part
+    python studies/reconstruction.py --record microtutor/results/reconstruction.json
+    python studies/reconstruction.py --mcrpy PYTHON ...    # a Python with mcrpy 0.2.0 and numpy<2, for the last part
 
 All on one thread. "cpu" is processor time, which other work on the machine changes little; "wall" is the clock.
 The statistics error is the mean over all shifts of the squared difference of the periodic two-point autocorrelation.
@@ -25,14 +25,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from microtutor import report_environment
+from microtutor.environment import current_commit, report_environment
 from microtutor.evaluation import diversity
 from microtutor.files import write_json
 from microtutor.losses import greyness
 from microtutor.microstructures import LineImages, RockCrops, load_li2018
 from microtutor.microstructures.micrographs import LI2018
 from microtutor.reconstruction import reconstruct
-from microtutor.records import current_commit
 from microtutor.statistics import autocorrelation, two_point_statistics
 
 BAR_LINES = 2e-7
@@ -225,7 +224,7 @@ def main() -> None:
         load.append(os.getloadavg()[0])
     print("ratio of medians at a tolerance of 1e-6:", median_ratios(parts["realisations"]))
     if arguments.record:
-        command = shlex.join(["python", "benchmarks/reconstruction.py", *sys.argv[1:]])
+        command = shlex.join(["python", "studies/reconstruction.py", *sys.argv[1:]])
         about = {
             "command": command.replace(arguments.mcrpy, "PYTHON") if arguments.mcrpy else command,
             "seed": 0,

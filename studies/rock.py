@@ -1,56 +1,96 @@
-"""VAEs of rock beside the reference methods: reconstructions, samples from the prior, many images of one latent."""
+"""VAEs of rock beside the reference methods: reconstructions, samples from the prior, many images of one latent.
+
+    python studies/rock.py berea berea-data berea-noise --crops 200
+
+Each is measured on held-out blocks of its own rock, and on another rock. Writes microtutor/results/rock.json.
+"""
 
 from __future__ import annotations
 
+import argparse
+import functools
 import math
-from collections.abc import Callable, Mapping
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from microtutor.checks import check_callable, check_choice, check_count, check_phase, quote
-from microtutor.evaluation.baselines import Baselines
-from microtutor.evaluation.diversity import diversity
-from microtutor.evaluation.metrics import THRESHOLD, check_vae
-from microtutor.evaluation.rock import (
+from microtutor.environment import current_commit, find_device, report_environment
+from microtutor.evaluation import (
     CROP_ROWS,
+    Baselines,
     CropEvaluation,
-    chord_counts,
-    earth_movers_distance,
+    diversity,
     evaluate_crop_reconstructions,
+    prior_samples,
     readings,
+    trained_with,
 )
+from microtutor.evaluation.metrics import THRESHOLD
+from microtutor.evaluation.rock import chord_counts, earth_movers_distance
+from microtutor.files import write_json
 from microtutor.losses import StatisticsLoss
 from microtutor.microstructures import RockCrops
-from microtutor.microstructures.rock import PORES_ARE_DARK
 from microtutor.models import VAE
-from microtutor.models.vae import evaluation_mode
 from microtutor.reconstruction.flips import brightest
+from microtutor.records import RESULTS
 from microtutor.statistics import autocorrelation
-from microtutor.streams import named_generator
 
+OTHER = {"berea": "ketton", "ketton": "berea"}  # the rock that VAEs of one have never seen
 TRAINING_CROPS = 2000
 COMPONENTS = (9, 32)
 TARGETS, REALISATIONS = 32, 16
 Numbers = dict[str, Any]
 
 
+def main(words: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", nargs="+", help="shipped weights of one rock, or the folders of runs")
+    parser.add_argument("--crops", type=int, default=200, help="of each rock, and samples from the prior")
+    parser.add_argument("--seed", type=int, default=0, help="of all crops, samples and noise")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    parser.add_argument("--record", type=Path, default=RESULTS / "rock.json", help="JSON file to write")
+    chosen, commit = parser.parse_args(words), current_commit()
+    rock = rock_of(chosen.weights)
+    vaes = {name: VAE.from_pretrained(name, device=find_device(chosen.device)) for name in chosen.weights}
+    say = functools.partial(print, file=sys.stderr, flush=True)
+    found = rock_report(vaes, rock=rock, crops=chosen.crops, seed=chosen.seed, say=say)
+    about = {
+        "command": shlex.join(["python", "studies/rock.py", *(sys.argv[1:] if words is None else words)]),
+        "seed": chosen.seed,
+        "commit": commit,
+        "environment": report_environment(show=False),
+        "crops": chosen.crops,
+    }
+    write_json(chosen.record, about | found)
+
+
+def rock_of(weights: Sequence[str]) -> str:
+    """The one rock that all weights were trained on."""
+    configs = [trained_with(name) for name in weights]
+    seen = {config.material if config else "nothing known" for config in configs}
+    if len(seen) > 1 or not seen <= set(OTHER):
+        raise ValueError(f"expected weights trained on berea, or on ketton, got some of {' and '.join(sorted(seen))}")
+    return seen.pop()
+
+
 def rock_report(
     vaes: Mapping[str, VAE],
     *,
-    rock: str = "berea",
-    other: str = "ketton",
-    crops: int = 500,
+    rock: str,
+    crops: int,
     seed: int = 0,
-    say: Callable[[str], None] = lambda text: None,
+    say: Callable[[str], None] = print,
 ) -> dict[str, Numbers]:
     """Measure VAEs of a rock on its held-out blocks and on another rock, beside answers that need no network.
 
     Args:
         vaes: by name; all for images of one size.
         rock: what they were trained on; its training blocks serve the reference methods.
-        other: a rock they have never seen, measured whole.
         crops: how many of each rock, and how many samples from the prior.
         seed: of all crops, samples and noise.
         say: called with a line of text before each step.
@@ -61,17 +101,8 @@ def rock_report(
         lengths (all images together) and of their mean statistics from those of the originals;
         "realisations": of each VAE whose decoder takes noise, see `realisation_report`; of the others the statistics
         error of their one image of each of the same targets.
-
-    Raises:
-        TypeError, ValueError: no VAEs, or of several sizes; no such rock, or twice the same; fewer than two crops.
     """
-    size = _common_size(vaes)
-    for name in (rock, other):
-        check_choice(name, PORES_ARE_DARK, name="the rock")
-    if other == rock:
-        raise ValueError(f"expected other as another rock than {rock!r}, got the same one")
-    check_count(crops, name="crops", minimum=2)
-    check_callable(say, name="say")
+    size, other = _common_size(vaes), OTHER[rock]
     training = RockCrops(rock, size=size).sample(TRAINING_CROPS, seed=seed, split="train").images
     held_out = {
         rock: RockCrops(rock, size=size).sample(crops, seed=seed).images,
@@ -104,10 +135,6 @@ def rock_report(
 
 def _common_size(vaes: Mapping[str, VAE]) -> int:
     """The side of the images of all VAEs."""
-    if not isinstance(vaes, Mapping) or not vaes:
-        raise TypeError(f"expected at least one VAE by its name, as {{'mine': vae}}, got {quote(vaes)}")
-    for name, vae in vaes.items():
-        check_vae(vae, name=f"vaes[{name!r}]")
     sizes = {vae.size for vae in vaes.values()}
     if len(sizes) > 1:
         raise ValueError(f"expected VAEs for images of one size, got sizes {', '.join(map(str, sorted(sizes)))}")
@@ -123,27 +150,7 @@ def at_own_fraction(images: Tensor) -> Tensor:
     tensor([[[[0., 0.],
               [0., 1.]]]])
     """
-    images = check_phase(images)
     return brightest(images, images.flatten(1).sum(1, keepdim=True).round())
-
-
-@torch.no_grad()
-def prior_samples(vae: VAE, n: int, *, seed: int = 0) -> Tensor:
-    """New images from standard normal latents, and standard normal noise if the decoder takes it: (n, 1, size, size).
-
-    They are decoded in evaluation mode, and are on the CPU.
-
-    >>> prior_samples(VAE(latent_dim=2, size=32, channels=8), 3).shape
-    torch.Size([3, 1, 32, 32])
-    """
-    check_vae(vae)
-    check_count(n, name="n")
-    check_count(seed, name="seed", minimum=0)
-    numbers = vae.latent_dim + vae.noise_dim
-    drawn = torch.randn(n, numbers, generator=named_generator("prior", seed), dtype=torch.float32)
-    latents, noise = drawn.to(next(vae.parameters())).split([vae.latent_dim, vae.noise_dim], 1)
-    with evaluation_mode(vae):
-        return torch.cat([vae.decode(z, e).cpu() for z, e in zip(latents.split(64), noise.split(64))])
 
 
 def realisation_report(vae: VAE, images: Tensor, unrelated: Tensor, *, n: int = REALISATIONS) -> Numbers:
@@ -153,9 +160,7 @@ def realisation_report(vae: VAE, images: Tensor, unrelated: Tensor, *, n: int = 
     divided by that of unrelated crops. Statistics errors are those of all realisations, and of the image that the
     decoder makes of noise zero.
     """
-    check_vae(vae)
-    check_count(n, name="n", minimum=2)
-    loss, unrelated = StatisticsLoss("none"), (check_phase(unrelated, name="unrelated crops") > THRESHOLD).float()
+    loss, unrelated = StatisticsLoss("none"), (unrelated > THRESHOLD).float()
     made = vae.realisations(images, n)
     distances, between = [], None
     for some in made:
@@ -217,3 +222,7 @@ def _errors(errors: Tensor) -> Numbers:
 def _five(value: Tensor | float) -> float | None:
     """Five significant digits; None, which JSON knows, for NaN."""
     return None if math.isnan(value) else float(f"{float(value):.5g}")
+
+
+if __name__ == "__main__":
+    main()

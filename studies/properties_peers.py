@@ -1,4 +1,6 @@
-"""Effective properties by codes that others wrote, for results/properties.json: python tools/properties_peers.py
+"""Effective properties by codes that others wrote: python studies/properties_peers.py
+
+Adds them to microtutor/results/properties.json.
 
 Needs porespy with openpnm, taufactor and torch-fem. These hold the two ends of a block at given values and let nothing
 through its sides. An image and its mirror images make a periodic cell in which just that happens at the borders of the
@@ -13,7 +15,6 @@ import math
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -131,10 +132,10 @@ def compared(n: int) -> dict[str, float]:
 
 
 def main() -> None:
-    path = Path(RESULTS) / "properties.json"
+    path = RESULTS / "properties.json"
     record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     record["peers"] = {
-        "command": "python tools/properties_peers.py",
+        "command": "python studies/properties_peers.py",
         "versions": {name: version(name) for name in ("porespy", "openpnm", "taufactor", "torch-fem")},
         "image": "64 x 64, smooth noise, fraction 0.75; with its mirror images for microtutor",
         "pixels cut into n x n": {str(n): compared(n) for n in (1, 2)},

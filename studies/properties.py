@@ -1,30 +1,29 @@
-"""Equal statistics, equal properties? The recorded study of that chapter: python tools/properties_study.py
+"""Equal statistics, equal properties? The recorded study of that chapter: python studies/properties.py
 
 For line images, rock and cut Gaussian fields it compares the conductivity of originals with that of images which have
-(nearly) their two-point statistics, found by gradient descent or drawn by a VAE, and writes results/properties.json.
+(nearly) their two-point statistics, found by gradient descent or drawn by a VAE. Writes
+microtutor/results/properties.json.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from microtutor import report_environment
+from microtutor.environment import current_commit, report_environment
 from microtutor.files import write_json
 from microtutor.losses import StatisticsLoss
 from microtutor.microstructures import GaussianFields, LineImages, RockCrops
 from microtutor.models import VAE
-from microtutor.models.vae import WEIGHTS
+from microtutor.models.weights import WEIGHTS
 from microtutor.properties import effective_conductivity, effective_stiffness, percolates
 from microtutor.reconstruction import reconstruct
-from microtutor.records import RESULTS, current_commit
+from microtutor.records import RESULTS
 from microtutor.statistics import autocorrelation
 
 SEED = 0
@@ -117,11 +116,11 @@ def main() -> None:
     materials["berea"] = studied("berea", pores, others, rock_model())
     fields = GaussianFields(fraction=0.5, size=128).sample(n, seed=SEED).images[:, 0]
     materials["gaussian-field"] = studied("gaussian-field", fields[:PAIRS], fields[PAIRS:], None)
-    path = Path(RESULTS) / "properties.json"
-    # tools/properties_peers.py writes there as well
+    path = RESULTS / "properties.json"
+    # studies/properties_peers.py writes there as well
     before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     record = before | {
-        "command": f"python tools/{Path(sys.argv[0]).name}",
+        "command": "python studies/properties.py",
         "seed": SEED,
         "commit": commit,
         "environment": report_environment(show=False),
