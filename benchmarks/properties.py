@@ -12,9 +12,10 @@ from collections.abc import Callable
 import numpy as np
 import scipy.fft
 import torch
-from speed import compare
+from plain import compare
 
 from microtutor import report_environment
+from microtutor.microstructures import GaussianFields
 from microtutor.properties import conductivity_fields, effective_conductivity, effective_stiffness, stiffness_fields
 
 ROUNDS = 7
@@ -22,13 +23,9 @@ SIZE = 224
 TOLERANCE = 1e-6
 
 
-def noise_above_its_median(size: int = SIZE, smooth: float = 5.0, *, n: int = 1, seed: int = 0) -> torch.Tensor:
-    """Two-phase images with structures of several pixels, (n, size, size)."""
-    frequency = np.fft.fftfreq(size)
-    filtered = np.exp(-2 * (np.pi * smooth) ** 2 * (frequency[:, None] ** 2 + frequency**2))
-    noise = np.random.default_rng(seed).standard_normal((n, size, size))
-    field = np.fft.ifft2(np.fft.fft2(noise) * filtered).real
-    return torch.from_numpy(field > np.median(field, (1, 2), keepdims=True)).double()
+def textures(n: int = 1) -> torch.Tensor:
+    """Two-phase images with structures of several pixels, (n, SIZE, SIZE)."""
+    return GaussianFields(fraction=0.5, length=7.0, size=SIZE).sample(n).images[:, 0].double()
 
 
 def rotated_waves(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -66,7 +63,7 @@ def numpy_conductivity(k: np.ndarray, load: int) -> tuple[float, int]:
 
 def measure_conductivity(contrast: float) -> dict[str, dict[str, float]]:
     """Milliseconds per image and load; one image, and sixteen."""
-    image, batch = noise_above_its_median(), noise_above_its_median(n=16)
+    image, batch = textures(), textures(16)
     k = 1 + (contrast - 1) * image[0].numpy()
     pair = (1.0, contrast)
     contenders: dict[str, tuple[int, Callable[[], object]]] = {
@@ -92,7 +89,7 @@ def measure_conductivity(contrast: float) -> dict[str, dict[str, float]]:
 
 
 def measure_stiffness(contrast: float) -> dict[str, float]:
-    image = noise_above_its_median()
+    image = textures()
     moduli = (1.0, contrast)
     times = compare(
         {
@@ -112,7 +109,7 @@ def measure_convergence() -> list[dict[str, float | str]]:
     """Iterations at great contrasts, of an image in which one phase percolates and of one in which none does."""
     print("\niterations to a residual of 1e-6, float64")
     rows: list[dict[str, float | str]] = []
-    images = {"noise": noise_above_its_median()[0], "16 x 16 discs": _discs()}
+    images = {"texture": textures()[0], "16 x 16 discs": _discs()}
     for name, image in images.items():
         for pair in ((1.0, 10.0), (1.0, 1e2), (1.0, 1e3), (1.0, 1e4), (1e4, 1.0), (1.0, 0.0), (0.0, 1.0)):
             fields = conductivity_fields(image, pair, tolerance=TOLERANCE)

@@ -1,8 +1,8 @@
 """Images whose properties are worth testing."""
 
-import math
-
 import torch
+
+from microtutor.microstructures import GaussianFields
 
 F64 = torch.float64
 
@@ -12,12 +12,9 @@ def random_image(height, width, seed=0, fraction=0.5, dtype=F64):
     return (torch.rand(height, width, generator=generator) < fraction).to(dtype)
 
 
-def blobs(size, seed=0, smooth=4.0, n=1, fraction=0.5):
-    """Smooth noise, the given fraction of it, (n, size, size): a material with structures of several pixels."""
-    frequency = torch.fft.fftfreq(size, dtype=F64)
-    filtered = torch.exp(-2 * (math.pi * smooth) ** 2 * (frequency[:, None] ** 2 + frequency**2))
-    noise = torch.randn(n, size, size, generator=torch.Generator().manual_seed(seed), dtype=F64)
-    field = torch.fft.ifft2(torch.fft.fft2(noise) * filtered).real
+def blobs(size, seed=0, length=5.6, n=1, fraction=0.5):
+    """Smooth noise, exactly the given fraction of it, (n, size, size): structures of several pixels."""
+    field = GaussianFields(length=length, size=size).sample(n, seed=seed).field[:, 0].double()
     return (field > field.flatten(1).quantile(1 - fraction, dim=1)[:, None, None]).double()
 
 

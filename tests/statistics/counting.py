@@ -45,7 +45,8 @@ def mean_of_products(fields, steps, boundary, mask=None):
 
 
 def pair_map(a, b, boundary, mask=None):
-    """The map of a(x) b(x + r), zero shift at index 0."""
+    """The map of a(x) b(x + r), zero shift at index 0; one boundary, or one for each axis."""
+    boundary = (boundary,) * a.ndim if isinstance(boundary, str) else boundary
     origin = (0,) * a.ndim
     f = [
         mean_of_products([a, b], [origin, r], boundary, mask) for r in itertools.product(*(shifts(n) for n in a.shape))

@@ -3,7 +3,7 @@ import pytest
 import torch
 from hypothesis import given
 
-from microtutor.microstructures import LineImages
+from microtutor.microstructures import Laminate, LineImages
 from microtutor.statistics import autocorrelation, canonical_form
 from microtutor.statistics.canonical import _in_canonical_form, canonical_batch
 from tests.questions import NoQuestions
@@ -78,7 +78,7 @@ def test_different_images_stay_different():
 
 def test_an_image_does_not_care_what_stands_beside_it():
     lines = LineImages(size=64).sample(6, seed=0).images[:, 0]
-    stripes = (torch.arange(64) // 8 % 2).float().expand(64, 64)
+    stripes = Laminate(thickness=8, period=16, size=64).image()
     images = torch.stack([lines[0], stripes, lines[1], torch.ones(64, 64), lines[2], lines[3].flip((0, 1)), stripes.T])
     whole = canonical_form(images)
     for image, found in zip(images, whole):

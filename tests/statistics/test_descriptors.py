@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from microtutor.microstructures import Laminate
 from microtutor.statistics import (
     autocorrelation,
     chord_length_distribution,
@@ -57,7 +58,7 @@ def test_lineal_path_never_rises_and_stays_below_the_autocorrelation(m, axis):
 
 def test_lineal_path_of_layers():
     """Layers 3 px thick, every 8: segments of r + 1 pixels fit in 3 - r ways; along the layers any length does."""
-    m = (torch.arange(8) < 3).double().expand(8, 8)
+    m = Laminate(thickness=3, period=8, size=8).image().double()
     close(lineal_path(m), torch.tensor([3.0, 2, 1, 0, 0, 0, 0, 0]).double() / 8)
     close(lineal_path(m, axis=-2), torch.full((8,), 0.375).double())
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 
+from microtutor.microstructures import Laminate
 from microtutor.statistics import (
     autocorrelation,
     correlation_length,
@@ -145,8 +146,7 @@ def test_the_length_of_an_exponential_decay():
 
 def test_lengths_of_layers_by_hand():
     """Layers 8 px thick, every 16: f falls from 1/2 to 0 over 8 px, and to 1/4 over 4; along them it stays."""
-    m = (torch.arange(32) // 8 % 2).double().expand(32, 32)
-    f = autocorrelation(m)
+    f = Laminate(thickness=8, period=16, size=32).statistics()
     line = f[0]
     assert correlation_length(line, ndim=1).item() == pytest.approx(4 * (1 - 1 / math.e), abs=1e-12)
     close(correlation_length(line, ndim=1, method="integral"), torch.tensor(2.0).double())
