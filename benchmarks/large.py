@@ -111,7 +111,7 @@ def noise(*shape: int):
 
 
 def memory_plain() -> dict:
-    from speed import plain_map
+    from plain import plain_map
 
     m = noise(256, 256, 256)
     return timed(lambda: plain_map(m, 3, "open"), 256**3)

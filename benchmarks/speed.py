@@ -14,14 +14,13 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from statistics import median
 
+import large
 import torch
-from torch.fft import irfft2, irfftn, rfft2, rfftn
+from plain import Times, compare, plain_map, plain_statistics
 
 from microtutor.environment import current_commit, report_environment
 from microtutor.files import write_json
@@ -29,7 +28,6 @@ from microtutor.losses import StatisticsLoss
 from microtutor.microstructures import LineImages
 from microtutor.statistics import autocorrelation, canonical_form
 
-ROUNDS = 15
 MAPS = (
     ((64, 224, 224), 2, "periodic"),
     ((2048, 2048), 2, "periodic"),
@@ -38,31 +36,6 @@ MAPS = (
 )
 SMALL = ((1, 64, 64), (32, 64, 64), (1, 224, 224))
 SMALL_ROUNDS = 1000  # one call is short beside what disturbs it
-Times = dict[str, tuple[float, float]]
-
-
-def compare(contenders: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> Times:
-    """Median seconds of each contender, by the clock and of the processor, called in turns after one to warm up."""
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
-    for turn in range(rounds + 1):
-        for name, call in contenders.items():
-            begun = time.perf_counter(), time.process_time()
-            call()
-            if turn:
-                times[name].append((time.perf_counter() - begun[0], time.process_time() - begun[1]))
-    return {name: (median(w for w, _ in pairs), median(p for _, p in pairs)) for name, pairs in times.items()}
-
-
-def plain_statistics(m: torch.Tensor) -> torch.Tensor:
-    return irfft2(rfft2(m).abs().square(), s=m.shape[-2:]) / (m.shape[-1] * m.shape[-2])
-
-
-def plain_map(m: torch.Tensor, ndim: int, boundary: str) -> torch.Tensor:
-    """As plain as can be while still quick: float32, batched, no complex absolute value."""
-    axes = tuple(range(-ndim, 0))
-    size = tuple(n if boundary == "periodic" else 2 * n for n in m.shape[-ndim:])
-    spectrum = rfftn(m, s=size, dim=axes)
-    return irfftn(spectrum.real.square() + spectrum.imag.square(), s=size, dim=axes)
 
 
 def against_plain(title: str, times: Times) -> dict[str, dict[str, float]]:
@@ -209,8 +182,6 @@ def main() -> None:
     record["small maps"] = small_maps()
     record["peers"] = peers(options.peer)
     if options.gigabytes:
-        import large
-
         record["large"] = large.measure(options.gigabytes)
         print("\nlarge data")
         large.show(record["large"])

@@ -21,7 +21,7 @@ from markdown_it import MarkdownIt
 from outline import ROOT, version
 
 from microtutor.course import CHAPTERS, file_name
-from microtutor.files import replacing
+from microtutor.files import CARD_FILE, WEIGHT_FILE, replacing
 from microtutor.microstructures import datasets
 
 SITE = ROOT / "_build" / "html"
@@ -85,8 +85,8 @@ def weights(wheel: Path) -> Files:
     """
     inside = zipfile.ZipFile(wheel).namelist()
     found = {}
-    for card in sorted(WEIGHTS.glob("*/card.json")):
-        name, path = card.parent.name, card.parent / "model.safetensors"
+    for card in sorted(WEIGHTS.glob(f"*/{CARD_FILE}")):
+        name, path = card.parent.name, card.parent / WEIGHT_FILE
         if f"microtutor/weights/{name}/{path.name}" in inside:
             continue
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from microtutor.checks import quote
 from microtutor.downloads import fetch_from
-from microtutor.files import replacing, write_json
+from microtutor.files import CARD_FILE, CONFIG_FILE, WEIGHT_FILE, replacing, write_json
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 CONFIG = {"latent_dim", "encoder", "decoder", "size", "channels", "canonical", "frozen"}
@@ -41,16 +41,16 @@ def write_weights(folder: Path, config: dict[str, Any], state: dict[str, Tensor]
         )
     # One entry of metadata: the order of two would be random.
     content = save(weights, metadata={"config": json.dumps(config)})
-    with replacing(folder / "model.safetensors") as temporary:
+    with replacing(folder / WEIGHT_FILE) as temporary:
         temporary.write_bytes(content)
-    write_json(folder / "config.json", config | {SHA256: hashlib.sha256(content).hexdigest()})
+    write_json(folder / CONFIG_FILE, config | {SHA256: hashlib.sha256(content).hexdigest()})
 
 
 def read_weights(name: str, hub_options: dict[str, Any]) -> tuple[Path, dict[str, Any], dict[str, Tensor]]:
     """The folder of the named weights, the configuration of their VAE, and the weights, if all are as written."""
     folder, file = _find(name, hub_options)
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
         content = file.read_bytes()
         weights = load(content)
         stored = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__", {})
@@ -59,7 +59,7 @@ def read_weights(name: str, hub_options: dict[str, Any]) -> tuple[Path, dict[str
         raise ValueError(f"the weights in {folder} are damaged ({error}); copy or download them again") from error
     named = set(config) - {SHA256} if isinstance(config, dict) else set()
     if named | set(LATER) != CONFIG | set(LATER):
-        raise ValueError(f"expected the configuration of a VAE in {folder / 'config.json'}, got {str(config)[:200]}")
+        raise ValueError(f"expected the configuration of a VAE in {folder / CONFIG_FILE}, got {str(config)[:200]}")
     written = config.pop(SHA256, None) or _sha256_of_card(folder)
     if written is not None and written != (found := hashlib.sha256(content).hexdigest()):
         raise ValueError(
@@ -80,7 +80,7 @@ def read_weights(name: str, hub_options: dict[str, Any]) -> tuple[Path, dict[str
 def _sha256_of_card(folder: Path) -> str | None:
     """The checksum in the card beside weights, if there is one; a card may be anything."""
     try:
-        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        card = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
     return card.get(SHA256) if isinstance(card, dict) else None
@@ -124,7 +124,7 @@ def shipped_weights() -> list[str]:
     >>> "lines-1-4" in shipped_weights()
     True
     """
-    return sorted(path.parent.name for path in WEIGHTS.glob("*/card.json"))
+    return sorted(path.parent.name for path in WEIGHTS.glob(f"*/{CARD_FILE}"))
 
 
 def _find(name: str, hub_options: dict[str, Any]) -> tuple[Path, Path]:
@@ -134,8 +134,8 @@ def _find(name: str, hub_options: dict[str, Any]) -> tuple[Path, Path]:
     if folder.is_dir():
         if hub_options:
             raise TypeError(f"expected options for a hub id only, got {', '.join(hub_options)} for the folder {folder}")
-        file = folder / "model.safetensors"
-        missing = [path.name for path in (folder / "config.json", file) if not path.is_file()]
+        file = folder / WEIGHT_FILE
+        missing = [path.name for path in (folder / CONFIG_FILE, file) if not path.is_file()]
         if shipped and missing == [file.name]:
             return folder, _fetch_shipped(name)
         if missing:
@@ -147,12 +147,12 @@ def _find(name: str, hub_options: dict[str, Any]) -> tuple[Path, Path]:
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         raise FileNotFoundError(known)
     try:
-        folder = Path(snapshot_download(name, allow_patterns=["config.json", "model.safetensors"], **hub_options))
+        folder = Path(snapshot_download(name, allow_patterns=[CONFIG_FILE, WEIGHT_FILE], **hub_options))
     except TypeError:  # an option that there is not
         raise
     except Exception as error:
         raise FileNotFoundError(f"{known}, and the hub does not give it: {type(error).__name__}") from error
-    return folder, folder / "model.safetensors"
+    return folder, folder / WEIGHT_FILE
 
 
 def _fetch_shipped(name: str) -> Path:
@@ -160,8 +160,8 @@ def _fetch_shipped(name: str) -> Path:
     package = metadata.metadata("microtutor")
     addresses = dict(entry.split(", ", 1) for entry in package.get_all("Project-URL", []))
     repository = addresses["Repository"].removeprefix("https://github.com/")
-    file = f"{name}/model.safetensors"
+    file = f"{name}/{WEIGHT_FILE}"
     url = f"https://raw.githubusercontent.com/{repository}/v{package['Version']}/microtutor/weights/{file}"
     return fetch_from(
-        url, json.loads((WEIGHTS / name / "card.json").read_text(encoding="utf-8"))["sha256"], f"weights/{file}"
+        url, json.loads((WEIGHTS / name / CARD_FILE).read_text(encoding="utf-8"))["sha256"], f"weights/{file}"
     )

@@ -18,11 +18,11 @@ from tqdm import tqdm
 
 from microtutor.checks import check_bool, check_instance, check_path
 from microtutor.environment import find_device, find_precision
-from microtutor.files import check_writable, only_writer, write_json
+from microtutor.files import CHECKPOINT, RUN_FILE, check_writable, only_writer, write_json
 from microtutor.losses import StatisticsLoss, aligned_correlation
 from microtutor.models import VAE
 from microtutor.streams import named_generator
-from microtutor.training.checkpoint import CHECKPOINT, check_same_run, read_checkpoint, restore, write_checkpoint
+from microtutor.training.checkpoint import check_same_run, read_checkpoint, restore, write_checkpoint
 from microtutor.training.config import ImageSource, TrainingConfig
 from microtutor.training.finite import FirstNotFinite, all_finite
 from microtutor.training.images import RunImages
@@ -30,7 +30,6 @@ from microtutor.training.interruption import interrupt_later
 from microtutor.training.log import COLUMNS, write_log
 from microtutor.training.optimisation import optimizer_of, schedule_of
 
-CONFIG = "training.json"
 ASKED_AT_ONCE = ("cpu",)  # devices that need not be waited for to learn whether a number is finite
 DRAWS = 2  # images decoded from each latent vector, if the decoder takes noise: the fewest that can be compared
 
@@ -147,7 +146,7 @@ class _Run:
         if self.accelerator.is_main_process:
             if not state or self.step < config.steps:  # a finished run stays as it is
                 here = {"precision": self.precision, "processes": self.processes}
-                write_json(folder / CONFIG, config.as_dict() | here)
+                write_json(folder / RUN_FILE, config.as_dict() | here)
             self.tensorboard = _tensorboard(folder)
             if self.tensorboard is not None:
                 self.held.callback(self.tensorboard.close)
