@@ -104,11 +104,12 @@ def autocorrelation(
     boundaries, reach = boundary_of_each_axis(boundary, ndim), shifts_in_reach(shape, max_shift)
     centred = check_bool(centred, name="centred") or max_shift is not None
     if mask is None and "open" not in boundaries and 0 < m.numel() <= fft.CHUNK:
-        mean = m.mean(axes, keepdim=True)  # goes round the transforms, as they round by a share of the largest number
-        spectrum = rfftn(m - mean, dim=axes)
+        fast = fft.is_fast(tuple(shape))
+        mean = None if fast else m.mean(axes, keepdim=True)  # goes round FFTs that would round by a share of it
+        spectrum = rfftn(m if mean is None else m - mean, dim=axes)
         power = spectrum * spectrum.conj()  # |rfftn(m)|^2
-        f = irfftn(power, s=shape, dim=axes) / math.prod(shape)
-        f += mean.square()
+        f = irfftn(power, s=shape, dim=axes).div_(math.prod(shape))
+        f = f if mean is None else f.addcmul_(mean, mean)
         f = f if max_shift is None else window(f, reach)
     else:  # the same in parts that fit a processor's cache, and what open boundaries and masks need
         f = pair_means(m, m, boundaries, mask, reach)

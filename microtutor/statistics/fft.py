@@ -153,7 +153,8 @@ def image_of(spectrum: Tensor, shape: torch.Size) -> Tensor:
     return irfftn(spectrum, s=shape, dim=axes) + level
 
 
-def is_fast(shape: torch.Size) -> bool:
+@cache
+def is_fast(shape: tuple[int, ...]) -> bool:
     """Whether all sides have small prime factors alone: FFTs of others are slower, and round more."""
     return all(n == fast_length(n) for n in shape)
 
