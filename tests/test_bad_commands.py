@@ -313,7 +313,7 @@ def no_work(monkeypatch):
 
     for name in (
         "training.loop._Run.loop",
-        "training.loop._Run._draw",
+        "training.images.RunImages._draw",
         "evaluation.held_out.evaluate",
         "evaluation.held_out.evaluate_crops",
         "experiments.train",
