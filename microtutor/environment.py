@@ -36,7 +36,7 @@ def find_device(device: str | torch.device = "auto") -> torch.device:
     there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available, "cpu": lambda: True}
     if not there.get(found.type, lambda: False)():
         raise ValueError(
-            f"device {device!r} is not to be had here; use device='auto' or 'cpu' "
+            f"device {device!r} is not available here; use device='auto' or 'cpu' "
             "(in Colab: Runtime > Change runtime type > GPU)"
         )
     return found

@@ -49,7 +49,7 @@ def test_devices_by_name(monkeypatch):
 @pytest.mark.parametrize("name", ["cuda", "cuda:1", "mps", "meta", torch.device("cuda")])
 def test_devices_that_are_not_there(monkeypatch, name):
     there_is(monkeypatch)
-    with pytest.raises(ValueError, match=r"device .* is not to be had here; use device='auto' or 'cpu' \(in Colab: "):
+    with pytest.raises(ValueError, match=r"device .* is not available here; use device='auto' or 'cpu' \(in Colab: "):
         find_device(name)
 
 

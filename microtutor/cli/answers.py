@@ -51,6 +51,7 @@ class Commands(TyperGroup):
     """A group of commands that never shows a traceback."""
 
     def main(self, *args: Any, standalone_mode: bool = True, **more: Any) -> Any:
+        """Run the command of one line, and answer an error with one sentence and the exit code 2 or 1."""
         if not standalone_mode:
             return super().main(*args, standalone_mode=False, **more)
         for stream in (sys.stdout, sys.stderr):
@@ -66,6 +67,8 @@ class Commands(TyperGroup):
         sys.exit(code if isinstance(code, int) else 0)
 
     def invoke(self, ctx: Any) -> Any:
+        """Run the command, and show each warning as a note in the words of the command line."""
+
         def parameters() -> Collection[Any]:
             command = self.commands.get(ctx.invoked_subcommand or "")
             return command.params if command else ()

@@ -34,12 +34,14 @@ def check_fits(count: int, pixels: int, name: str) -> None:
 
 
 def check_preset(name: str, presets: Mapping[str, Any]) -> str:
+    """Give back the name of a preset, or raise ValueError that lists those there are."""
     if name not in presets:
         raise ValueError(f"expected a preset out of {', '.join(presets)}, got {name!r}")
     return name
 
 
 def replace_or_rename(option: str) -> str:
+    """What to do about a file that is there already, for an option that names another."""
     return f"add --overwrite to replace it, or choose another name with {option}"
 
 

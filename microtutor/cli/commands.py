@@ -50,6 +50,7 @@ app = typer.Typer(
 
 @app.callback()
 def settings() -> None:
+    """Set, before any command, what has to be set before PyTorch is imported."""
     # Of PyTorch's threads on Linux, before it is imported: one that waits spins for a moment only. By default it spins
     # on, and beside a second training takes up to six times as long as alone, not about twice (results/threads.json).
     os.environ.setdefault("GOMP_SPINCOUNT", "5000")

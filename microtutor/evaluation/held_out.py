@@ -121,8 +121,8 @@ def _seen(
 def evaluate_on(vae: VAE, source: ImageSource, images: int = 1000, seed: int = 0) -> Evaluation | CropEvaluation:
     """Evaluate on held-out images of a source: as lines if they are lines, otherwise as crops of random material.
 
-    Images that the metrics cannot do without a phase of, empty ones and crops of one phase, are left out; how many is
-    said on the error stream, and the evaluation's `images` counts those that were measured.
+    Some metrics do not exist for an image that lacks a phase, an empty one or a crop of one phase. Such images are left
+    out: the error stream says how many, and the evaluation's `images` counts those that were measured.
 
     Raises:
         TypeError, ValueError: vae is no VAE, or the source does not give images for it; see `checked_images`. Or none

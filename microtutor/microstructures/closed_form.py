@@ -30,6 +30,8 @@ NODES = 64  # of the quadrature: exact to rounding for every fraction
 class Laminate:
     """Straight layers that repeat: f is a row of triangles across the layers, and the same for every shift along them.
 
+    Its effective properties are known, too: `laminate_conductivity` and `laminate_stiffness` of `microtutor.properties`.
+
     Args:
         thickness: of a layer, in pixels.
         period: from one layer to the next, in pixels, more than the thickness.
@@ -202,6 +204,7 @@ class IndependentPixels(Images[Sample]):
     def sample(
         self, n: int, *, seed: int = 0, device: str | torch.device = "cpu", split: str = "test", index: int = 0
     ) -> Sample:
+        """Draw n images; the arguments are those of `Images.sample`."""
         generator, device = stream(n, seed, split, index), find_device(device)
         noise = torch.rand(n, 1, self.size, self.size, generator=generator, dtype=torch.float64)
         return Sample(sent((noise < self.fraction).float(), device))
@@ -251,6 +254,7 @@ class RandomMosaic(Images[Sample]):
     def sample(
         self, n: int, *, seed: int = 0, device: str | torch.device = "cpu", split: str = "test", index: int = 0
     ) -> Sample:
+        """Draw n images; the arguments are those of `Images.sample`."""
         generator, device = stream(n, seed, split, index), find_device(device)
         cuts = torch.rand(2, n, self.size, generator=generator, dtype=torch.float64) >= math.exp(-1 / self.length)
         number = cuts.cumsum(-1) % cuts.sum(-1, keepdim=True).clamp(min=1)  # the last cell is the first one, wrapped
@@ -319,6 +323,7 @@ class GaussianFields(Images[FieldSample]):
     def sample(
         self, n: int, *, seed: int = 0, device: str | torch.device = "cpu", split: str = "test", index: int = 0
     ) -> FieldSample:
+        """Draw n images and the fields they are cut from; the arguments are those of `Images.sample`."""
         generator, device = stream(n, seed, split, index), find_device(device)
         noise = torch.randn(n, 1, self.size, self.size, generator=generator, dtype=torch.float64)
         field = torch.fft.irfft2(torch.fft.rfft2(noise) * self._spectrum().sqrt(), s=noise.shape[-2:])
@@ -428,6 +433,7 @@ class OverlappingDiscs(Images[Sample]):
     def sample(
         self, n: int, *, seed: int = 0, device: str | torch.device = "cpu", split: str = "test", index: int = 0
     ) -> Sample:
+        """Draw n images; the arguments are those of `Images.sample`."""
         generator, device = stream(n, seed, split, index), find_device(device)
         mean = torch.full((n,), self.density * self.size**2, dtype=torch.float32)
         number = torch.poisson(mean, generator=generator).long()

@@ -53,7 +53,7 @@ def load_li2018(name: str) -> Tensor:
 
 
 def one_hot(labels: np.ndarray, phases: int | None = None) -> Tensor:
-    """Labels 0, 1, ... of any shape as channels, float32 in {0, 1}, (phases, ...); up to the highest unless told."""
+    """Labels 0, 1, ... of any shape as channels, float32 in {0, 1}, (phases, ...); by default up to the highest."""
     channels = np.arange(labels.max() + 1 if phases is None else phases).reshape(-1, *[1] * labels.ndim)
     return torch.from_numpy(labels == channels).float()
 

@@ -21,7 +21,7 @@ TOLERANCE = 1e-4  # of values in [0, 1], as rounding may carry them past the end
 
 
 def stream(n: int, seed: int, split: str, index: int, *, splits: Sequence[str] = SPLITS) -> torch.Generator:
-    """The random generator for n images of a split, once all four are found to be sensible."""
+    """The random generator for n images of a split, after a check of all four."""
     check_count(n, name="the number of images")
     check_choice(split, splits, name="split")
     check_count(seed, name="seed", minimum=0)

@@ -97,6 +97,7 @@ class ResNetEncoder(nn.Module):
         self.dense = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:
+        """From images, (batch, 1, size, size), to the numbers of the bottleneck, one row for each."""
         colour = (self.to_colour(images) - self.colour_mean) / self.colour_spread
         return self.dense(self.backbone(colour))
 
@@ -118,6 +119,7 @@ class PaperDecoder(nn.Module):
         self.to_grey = nn.Conv2d(3, 1, 1)
 
     def forward(self, latents: Tensor) -> Tensor:
+        """From latent vectors, (batch, latent_dim), to images, (batch, 1, size, size), in [0, 1]."""
         enlarged = nn.functional.interpolate(self.coarse(latents), size=(self.size, self.size), mode="bilinear")
         return self.to_grey(enlarged).sigmoid()
 

@@ -103,6 +103,7 @@ class Cell:
         self.differences = DiagonalDifferences((len(local), self.components, self.unknowns, *self.size), local)
 
     def of_images(self, chosen: Tensor) -> Cell:
+        """The same for the chosen images alone."""
         return type(self)(self.local[chosen])
 
     def state(self, u: Tensor) -> Tensor:
@@ -127,9 +128,11 @@ class Cell:
         return spectrum.mul_(self.waves[2])
 
     def apply(self, u: Tensor) -> Tensor:
+        """The forces at the corners that u calls up: the operator A of `conjugate_gradients`."""
         return self.balance(self.response(self.state(u)))
 
     def precondition(self, r: Tensor) -> Tensor:
+        """Solve for a homogeneous material instead: the approximate inverse of A."""
         return irfft2(self.inverse(rfft2(r)), s=self.size)
 
     def rounding(self) -> Tensor:

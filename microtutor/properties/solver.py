@@ -45,6 +45,7 @@ class Convergence:
 
     @classmethod
     def join(cls, parts: Sequence[Convergence]) -> Convergence:
+        """One report for several batches of images, in their order."""
         return cls(torch.cat([part.iterations for part in parts]), torch.cat([part.residual for part in parts]))
 
     def check(self, settings: Settings, reason: Callable[[Tensor], str]) -> None:
@@ -66,9 +67,17 @@ class Convergence:
 class Operator(Protocol):
     """A symmetric operator A on corner fields (images, loads, components, H, W), and an approximate inverse M^-1."""
 
-    def apply(self, u: Tensor) -> Tensor: ...
-    def precondition(self, r: Tensor) -> Tensor: ...
-    def of_images(self, chosen: Tensor) -> Operator: ...  # the same for the chosen images alone
+    def apply(self, u: Tensor) -> Tensor:
+        """A u."""
+        ...
+
+    def precondition(self, r: Tensor) -> Tensor:
+        """M^-1 r."""
+        ...
+
+    def of_images(self, chosen: Tensor) -> Operator:
+        """The same for the chosen images alone."""
+        ...
 
 
 def conjugate_gradients(

@@ -67,8 +67,8 @@ def reconstruct(
             image, (batch,), differentiable; added to the relative statistics error.
         extra_weights: one weight for all extra terms or one for each.
         seed: chooses the noise; different seeds find different images.
-        steps: most steps to take; without a start the first fifth, but at most 120, is Adam's. 600 unless told.
-        tolerance: an image whose statistics error is at most this is done, 1e-10 unless told. A `ConvergenceWarning`
+        steps: most steps to take; without a start the first fifth, but at most 120, is Adam's. 600 by default.
+        tolerance: an image whose statistics error is at most this is done, 1e-10 by default. A `ConvergenceWarning`
             says how many images did not get there, and how far they came, but to who asks for a number of steps and no
             tolerance. With extra terms none stops early. Not every image can be found: of small images in which each
             pixel is as good as independent (noise, or blocks of 2 x 2) no method of this kind finds many.
@@ -105,7 +105,7 @@ def reconstruct(
     check_bool(binary, name="binary")
     check_bool(progress, name="progress")
     penalty = _penalty(extra_terms, extra_weights)
-    with torch.inference_mode(False):  # no gradients are to be had inside
+    with torch.inference_mode(False):  # inference mode would keep no gradients
         target, shape = check_target(target_statistics, boundary, phases)
         if realisations is not None:
             count = check_count(realisations, name="realisations")

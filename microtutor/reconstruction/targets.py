@@ -37,6 +37,7 @@ class Target:
 
     @property
     def is_periodic(self) -> bool:
+        """Whether pairs go on at the opposite side along every axis."""
         return _is_periodic(self.boundary)
 
     @property

@@ -26,7 +26,7 @@ from microtutor.statistics.fft import (
     take_zero_frequency,
 )
 
-POINTS = 570**3  # of a block with its border and padding, unless told: about a gigabyte
+POINTS = 570**3  # of a block with its border and padding, by default: about a gigabyte
 IN_A_ROW = 64  # blocks whose power spectra are added up in float32, before float64 takes over
 TOGETHER = 8  # windows that one task adds up
 Interval = tuple[int, int, int]  # first pixel, the one after the last, and +1 or -1
@@ -59,9 +59,9 @@ def autocorrelation_of_blocks(
         mask: confidence in each pixel, in [0, 1], an array of the same shape and kind; as for `autocorrelation`. Sums
             are taken in float64 then, of values and of mask, in a quarter of the pixels at a time. Values may be NaN
             where it is 0.
-        boundary: as for `autocorrelation`, but "open" unless told.
+        boundary: as for `autocorrelation`, but by default "open".
         block: side of a block in pixels, best many times max_shift. A block of n pixels with its border takes about
-            6 n bytes, with a mask four times as much; unless told, a gigabyte.
+            6 n bytes, with a mask four times as much; by default a gigabyte.
         progress: show a progress bar (dask has its own).
 
     Returns:

@@ -40,7 +40,7 @@ def lineal_path(
             each spatial axis.
         mask: confidence in each pixel, in [0, 1], shape (H, W) or that of m; segments count by the product of theirs.
         ndim: number of spatial axes.
-        max_shift: greatest r, in pixels along the axis, however large these are; one less than the side unless told.
+        max_shift: greatest r, in pixels along the axis, however large these are; by default one less than the side.
 
     Returns:
         Shape (..., max_shift + 1), dimensionless, in [0, 1]. NaN where no segment has any confidence.
@@ -150,7 +150,7 @@ def variation(
         spacing: size of a pixel, or one for each axis, in a unit of your own.
 
     Returns:
-        In one over the unit of spacing, 1/px unless told, shape m.shape[:-ndim]. NaN where a mask leaves no neighbours
+        In one over the unit of spacing, 1/px by default, shape m.shape[:-ndim]. NaN where a mask leaves no neighbours
         along an axis. An open axis of one pixel has none and adds nothing.
 
     Raises:

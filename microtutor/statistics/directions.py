@@ -41,7 +41,7 @@ def anisotropy(
     Args:
         f: autocorrelation, shape (..., H, W), zero shift at index 0.
         radius: greatest length of shifts to look at, in the unit of spacing, beyond which they fade out likewise; all
-            of f unless told. A small one tells more of the shape of interfaces, and less of lengths.
+            of f by default. A small one tells more of the shape of interfaces, and less of lengths.
         ndim, centred, spacing: as for `radial_average`.
 
     Returns:

@@ -24,10 +24,12 @@ CHUNK = 2**18  # numbers transformed at a time on a CPU: about a megabyte, so th
 
 
 def spatial_axes(ndim: int) -> tuple[int, ...]:
+    """The last ndim axes, counted from the end: (-2, -1) for images."""
     return tuple(range(-check_count(ndim, name="ndim"), 0))
 
 
 def full_precision(x: Tensor) -> Tensor:
+    """Half-precision numbers as float32, all others as they are."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
@@ -228,12 +230,13 @@ def both_halves(half: Tensor, level: Tensor, lengths: tuple[int, ...], reach: Re
         above = below.flip(axes).roll((1,) * len(axes), axes)
         for axis, shifts in zip(axes, reach[1:], strict=True):
             above, below = keep_shifts(above, axis, shifts), keep_shifts(below, axis, shifts)
-        begin, end = max(part.start, 1), min(part.stop, high + 1)  # 0 is above alone; -low may be below alone
+        begin, end = max(part.start, 1), min(part.stop, high + 1)  # shift 0 is only in above, -low may be only in below
         out[:, part.start : end] = above[:, : end - part.start]
         out[:, out.shape[1] + 1 - part.stop : out.shape[1] + 1 - begin] = below[:, begin - part.start :].flip(1)
 
 
 def squared_modulus(spectrum: Tensor) -> Tensor:
+    """|F|^2 of complex numbers F, as real numbers."""
     return torch.addcmul(spectrum.real.square(), spectrum.imag, spectrum.imag)
 
 
@@ -252,14 +255,14 @@ def parts_for_cache(count: int, size: int, like: Tensor) -> Iterator[slice]:
 
 
 def window(f: Tensor, reach: Reach) -> Tensor:
-    """Of a map of all shifts, those in reach."""
+    """The part of a map of all shifts that is in reach."""
     for axis, shifts in zip(range(-len(reach), 0), reach, strict=True):
         f = keep_shifts(f, axis, shifts)
     return f
 
 
 def keep_shifts(f: Tensor, axis: int, shifts: tuple[int, int]) -> Tensor:
-    """Of shifts 0, 1, ..., -1 along an axis, those from shifts[0] to shifts[1], in the same order."""
+    """Those of the shifts 0, 1, ..., -1 along an axis that lie between shifts[0] and shifts[1], in the same order."""
     n, (low, high) = f.shape[axis], shifts
     if high + 1 - low == n:
         return f

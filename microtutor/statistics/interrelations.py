@@ -52,7 +52,7 @@ def complete_set(f: Tensor, pairs: Sequence[Pair] | None = None, *, phases: int,
     Args:
         f: periodic, whole maps of the pairs, zero shift at index 0, shape (..., pairs, H, W), of phases that are 0 or 1
             and fill the image. Give float64 if the pairs are the fewest.
-        pairs: which pairs (i, j) they are; `independent_pairs(phases)` unless told.
+        pairs: which pairs (i, j) they are; by default `independent_pairs(phases)`.
         phases: number of phases n.
         ndim: number of spatial axes.
 

@@ -44,7 +44,7 @@ def radial_average(
         ndim: number of spatial axes.
         centred: zero shift of f is at [H//2, W//2] instead, as in windows of max_shift.
         weight: how much each shift counts, not negative, laid out like f and broadcast to it, such as its number of
-            pairs under a mask; all shifts alike unless told.
+            pairs under a mask; by default all shifts count alike.
         spacing: size of a pixel, or one for each axis, (down, right) or (deeper, down, right), in a unit of your own,
             if pixels are not square. Lengths are counted in the largest of them: entry r belongs to r * max(spacing).
 
@@ -136,12 +136,12 @@ def correlation_length(
         f: autocorrelation, shape (..., H, W), zero shift at index 0.
         method: which of the two; for an exponential decay they agree.
         directions: as for `directional_average`, for one length along each direction instead of their mean.
-        fraction: the volume fraction φ, shape f.shape[:-ndim]; f at zero shift unless told, right for two-valued
+        fraction: the volume fraction φ, shape f.shape[:-ndim]; by default f at zero shift, right for two-valued
             phases. For grey values it is their mean.
         ndim, centred, weight, spacing: as for `radial_average`.
 
     Returns:
-        Lengths in the unit of spacing (pixels unless told), shape f.shape[:-ndim], with directions (..., directions).
+        Lengths in the unit of spacing (pixels by default), shape f.shape[:-ndim], with directions (..., directions).
         NaN where the covariance does not come down so far within the shifts of f, and for a phase that fills all or
         nothing.
 
@@ -196,7 +196,7 @@ def specific_surface(
         ndim, centred, spacing: as for `radial_average`.
 
     Returns:
-        In one over the unit of spacing, 1/px unless told (length per area, area per volume), shape f.shape[:-ndim]. NaN
+        In one over the unit of spacing, 1/px by default (length per area, area per volume), shape f.shape[:-ndim]. NaN
         where a mask leaves neighbours no pair.
 
     Raises:

@@ -35,7 +35,7 @@ def three_point_statistics(
     Args:
         m: phase indicator in [0, 1], shape (..., H, W).
         first: r1 in pixels, such as (0, 3), or a list of such.
-        second: r2, one for each r1; all r2 unless told.
+        second: r2, one for each r1; all r2 by default.
         boundary: "periodic" wraps shifts around; "open" takes triples inside the image; or one for each axis.
         mask: confidence in each pixel, in [0, 1], shape (H, W) or that of m; triples count by the product of theirs.
         ndim: number of spatial axes.

@@ -29,7 +29,9 @@ class ImageSource(Protocol):
     The result has `images`, (n, 1, size, size) float in [0, 1].
     """
 
-    def sample(self, n: int, *, seed: int = 0, device: Any = "cpu", split: str = "test", index: int = 0) -> Any: ...
+    def sample(self, n: int, *, seed: int = 0, device: Any = "cpu", split: str = "test", index: int = 0) -> Any:
+        """Draw n images of a split; seed and index choose the random stream."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,12 @@ class TrainingConfig:
         count: fewest and most lines in a line image; see `LineImages`.
         images: train on this many fixed images; None draws fresh ones at every step.
         canonical: whether images are brought to canonical form (see `canonical_form`), or taken as they are drawn.
-    Network (see `VAE`):
-        latent_dim, encoder, decoder, channels, noise_dim, pretrained, frozen.
+    Network:
+        latent_dim, encoder, decoder, channels, noise_dim, pretrained, frozen: see `VAE`.
         initial_weights: weights to go on from, as for `VAE.from_pretrained`, of just this network; None for fresh ones.
-    Loss per image (see `WeightedLoss`):
-        loss: "statistics", or "data" for the plain VAE that compares pixels.
+    Loss:
+        loss: what it compares in each image (see `WeightedLoss`): "statistics", or "data" for the pixels, as a plain
+            VAE does.
         alpha, amplitude, beta, data: weights of statistics, spectral amplitudes, KL divergence and pixels.
         grey_penalty: weight of grey values, m (1 - m) summed over the pixels; it rises with the statistics loss.
         diversity, max_correlation: only if noise_dim is above 0. Each latent vector is decoded twice, with two draws of
@@ -63,16 +66,19 @@ class TrainingConfig:
         normalise: divide statistics by the largest volume fraction of 2,000 training images, as the paper does (it
             uses the largest value of f, which is the same number).
     Optimisation:
-        steps, batch_size, learning_rate.
+        steps: how many steps the run has.
+        batch_size: images per step.
+        learning_rate: the largest one of the run.
         optimizer: "adamw" (betas 0.9, 0.95) or "adam" (torch's defaults).
         schedule: "one-cycle" (10 % rise, cosine fall) or "halve" (constant, halved for the last tenth).
         clip: largest gradient norm; 0 for no limit.
     Running:
-        seed.
+        seed: of the images, the first weights and all noise.
         precision: "no" for float32; "bf16" or "fp16" for a network that computes in 16 bits (never the statistics);
             "auto" for the fastest of them on the device of the run: see `choose_precision`.
         device: "auto", "cpu", "cuda" or "mps"; CUDA_VISIBLE_DEVICES chooses among several GPUs.
-        validate_every, validation_images, checkpoint_every: in steps, images, steps.
+        validate_every, checkpoint_every: after how many steps the run is measured on other images, and stored.
+        validation_images: how many images it is measured on.
 
     >>> TrainingConfig(steps=1000).batch_size
     32
@@ -154,9 +160,11 @@ class TrainingConfig:
         return replace(self, **changes)
 
     def as_dict(self) -> dict[str, Any]:
+        """The choices by name, as they are written to a file."""
         return asdict(self) | {"count": list(self.count)}
 
     def lines(self) -> LineImages:
+        """The generator of the line images of this run."""
         return LineImages(count=self.count, size=self.size)
 
     def source(self) -> ImageSource:

@@ -8,6 +8,7 @@ from microtutor.training.config import TrainingConfig
 
 
 def optimizer_of(model: torch.nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+    """The optimiser of a run, for the weights of its model that are trained."""
     weights = [p for p in model.parameters() if p.requires_grad]
     if config.optimizer == "adam":
         return torch.optim.Adam(weights, lr=config.learning_rate)
@@ -15,6 +16,7 @@ def optimizer_of(model: torch.nn.Module, config: TrainingConfig) -> torch.optim.
 
 
 def schedule_of(optimizer: torch.optim.Optimizer, config: TrainingConfig) -> torch.optim.lr_scheduler.LRScheduler:
+    """How the learning rate goes up and down over the steps of a run."""
     if config.schedule == "halve":
         return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5 if step >= 0.9 * config.steps else 1.0)
     total = config.steps + 1

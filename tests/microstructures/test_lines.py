@@ -226,7 +226,7 @@ def test_bad_sets(options, error, message):
         (5, {"split": "exam"}, ValueError, "expected split to be 'train', 'validation' or 'test', got 'exam'"),
         (5, {"index": -1}, ValueError, "expected index of at least 0, got -1"),
         (5, {"device": "gpu"}, ValueError, "expected a device such as 'auto', 'cpu', 'cuda' or 'mps', got 'gpu'"),
-        (5, {"device": "meta"}, ValueError, "device 'meta' is not to be had here; use device='auto' or 'cpu'"),
+        (5, {"device": "meta"}, ValueError, "device 'meta' is not available here; use device='auto' or 'cpu'"),
     ],
 )
 def test_bad_samples(n, options, error, message):

@@ -918,7 +918,7 @@ def test_a_gpu_is_not_chosen_by_its_number(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
 def test_no_cuda(tmp_path):
-    with pytest.raises(ValueError, match=r"device 'cuda' is not to be had here; use device='auto' or 'cpu'"):
+    with pytest.raises(ValueError, match=r"device 'cuda' is not available here; use device='auto' or 'cpu'"):
         run(tmp_path, device="cuda")
     with pytest.raises(ValueError, match="device 'cuda' is not"):
         train(PRESETS["gpu"], tmp_path)
