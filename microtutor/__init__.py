@@ -11,13 +11,15 @@ The road is the paper's pipeline, in reading order. Each file imports only files
     statistics.canonical     moves an image to the one place that all images of equal statistics share
     losses                   measures distances between statistics, with their gradient, and adds up the loss of the VAE
     models.networks          holds the encoders and the decoders
-    models.vae               joins them into the VAE, and saves and loads weights
+    models.weights           saves weights, and looks at them before they are used
+    models.vae               joins them into the VAE
     training.config          holds every choice of a run, and the named presets
     training.optimisation    makes the optimiser and its learning rate
     training.finite          finds the first step that made a NaN or an infinite number
     training.interruption    puts off Ctrl-C to the end of a step
     training.checkpoint      stores a run so that it can go on after a stop
     training.log             writes and reads the log of a run
+    training.images          draws the images of a run
     training.loop            trains: images in, weights out
     evaluation.metrics       computes the paper's metrics of a model
     evaluation.baselines     computes what a model has to beat, such as the nearest training image
