@@ -30,7 +30,7 @@ NODES = 64  # of the quadrature: exact to rounding for every fraction
 class Laminate:
     """Straight layers that repeat: f is a row of triangles across the layers, and the same for every shift along them.
 
-    Its effective properties are known, too: `laminate_conductivity` and `laminate_stiffness` of `microtutor.properties`.
+    Its effective properties are known: `laminate_conductivity` and `laminate_stiffness` of `microtutor.properties`.
 
     Args:
         thickness: of a layer, in pixels.
