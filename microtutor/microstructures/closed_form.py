@@ -450,18 +450,9 @@ class OverlappingDiscs(Images[Sample]):
         probability exp(-density * area of the union).
         """
         distance = _squared_distance(torch.zeros(1, 2, dtype=torch.float64), self.size)[0].sqrt()
-        empty = 1 - self.fraction
-        return 1 - 2 * empty + torch.exp(-self.density * area_of_two_discs(distance, self.radius))
-
-
-def area_of_two_discs(distance: Tensor, radius: float) -> Tensor:
-    """Area of the union of two discs of one radius, by the distance of their centres.
-
-    >>> area_of_two_discs(torch.tensor([0.0, 2.0]), 1.0) / torch.pi
-    tensor([1., 2.])
-    """
-    half = (distance / (2 * radius)).clamp(max=1)
-    return 2 * radius**2 * (math.pi - torch.acos(half) + half * (1 - half**2).sqrt())
+        half = (distance / (2 * self.radius)).clamp(max=1)  # 1 where the two discs are apart
+        union = 2 * self.radius**2 * (math.pi - torch.acos(half) + half * (1 - half**2).sqrt())
+        return 1 - 2 * (1 - self.fraction) + torch.exp(-self.density * union)
 
 
 def _squared_distance(points: Tensor, size: int) -> Tensor:

@@ -17,7 +17,7 @@ from microtutor.microstructures import (
     RandomMosaic,
     Rectangle,
 )
-from microtutor.microstructures.closed_form import area_of_two_discs, level_cut_statistics
+from microtutor.microstructures.closed_form import level_cut_statistics
 from microtutor.microstructures.samples import SPLITS
 from microtutor.statistics import autocorrelation, specific_surface, variation
 from tests.statistics.counting import close, pair_map
@@ -173,12 +173,14 @@ def test_level_cut_at_its_ends(fraction):
     assert opposite == pytest.approx(max(0, 2 * fraction - 1), abs=1e-12)
 
 
-@pytest.mark.parametrize("distance", [0.0, 0.5, 1.7, 3.9, 4.0, 6.0])
-def test_area_of_two_discs_by_counting(distance):
-    rows, columns = np.meshgrid(np.arange(-2, 2, 0.005), np.arange(-2, 2 + distance, 0.005), indexing="ij")
-    inside = (rows**2 + columns**2 < 4) | (rows**2 + (columns - distance) ** 2 < 4)
-    found = area_of_two_discs(torch.tensor(distance, dtype=torch.float64), 2.0).item()
-    assert found == pytest.approx(inside.sum() * 0.005**2, rel=1e-3)
+@pytest.mark.parametrize("distance", [0, 1, 7, 15, 16, 20])
+def test_discs_leave_two_points_empty_by_the_area_of_two_discs(distance):
+    """A = -log(chance that both are empty) / density, against the area of two discs by counting."""
+    discs = OverlappingDiscs(fraction=0.4, radius=8, size=64)
+    both_empty = 1 - 2 * discs.fraction + discs.statistics()[0, distance].item()
+    rows, columns = np.meshgrid(np.arange(-8, 8, 0.02), np.arange(-8, 8 + distance, 0.02), indexing="ij")
+    inside = (rows**2 + columns**2 < 64) | (rows**2 + (columns - distance) ** 2 < 64)
+    assert -math.log(both_empty) / discs.density == pytest.approx(inside.sum() * 0.02**2, rel=1e-3)
 
 
 def test_correlation_of_the_field():
