@@ -108,6 +108,11 @@ def write_markup(app, what, name, thing, options, lines: list[str]) -> None:
     lines[:] = as_markup(lines)
 
 
+def leave_out_fields(app, what, name, thing, skip: bool, options) -> bool | None:
+    """Leave out the fields of named tuples, for which Python writes "Alias for field number 0": the class tells them."""
+    return True if (getattr(thing, "__doc__", None) or "").startswith("Alias for field number") else None
+
+
 def show_plain_types(app, thing, bound: bool) -> None:
     """Of a parameter of the command, show its type without what is typed for it."""
     if inspect.isfunction(thing) and thing.__module__ == "microtutor.cli.commands":
@@ -166,6 +171,7 @@ def setup(app) -> dict:
     app.setup_extension("sphinx.ext.autodoc")
     app.setup_extension("sphinx.ext.napoleon")
     app.connect("autodoc-process-docstring", write_markup, priority=400)  # before napoleon
+    app.connect("autodoc-skip-member", leave_out_fields)
     app.connect("autodoc-before-process-signature", show_plain_types)
     app.connect("missing-reference", find_type)
     app.connect("doctree-resolved", link_names)

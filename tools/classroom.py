@@ -44,7 +44,7 @@ def reason_not_to_pack(site: Path) -> str:
     if not (site / "index.html").exists():
         return "there is no built book yet: run make book first"
     built = (site / "index.html").stat().st_mtime
-    newer = [path for path in (ROOT / "book").glob("*.*") if path.stat().st_mtime > built]
+    newer = [path for path in (ROOT / "book").glob("**/*.*") if path.stat().st_mtime > built]
     if newer:
         return f"the built book is older than {newer[0].relative_to(ROOT).as_posix()}: run make book first"
     return ""

@@ -52,7 +52,8 @@ def output_text(cell: nbformat.NotebookNode) -> str:
 
 
 def test_the_table_of_contents_matches_the_files():
-    there = {str(path.relative_to(ROOT).with_suffix("")) for path in (ROOT / "book").glob("*.[mi][dp]*")}
+    files = [*(ROOT / "book").glob("*.[mi][dp]*"), *(ROOT / "book" / "api").glob("*.md")]
+    there = {str(path.relative_to(ROOT).with_suffix("")) for path in files}
     assert set(pages()) == there
 
 

@@ -17,7 +17,7 @@ from tests.sliders import Sliders
 SITE = ROOT / "_build" / "html"
 SLIDERS = re.compile(r"\b(?:frame_slider|shift_sliders)\(")
 LIVE = re.compile(r"^live_\w+\(", re.MULTILINE)
-SOURCES = [ROOT / "_config.yml", ROOT / "_toc.yml", *(ROOT / "book").glob("*.*")]
+SOURCES = [ROOT / "_config.yml", ROOT / "_toc.yml", *(ROOT / "book").glob("**/*.*")]
 ADDED_BY_SPHINX = {"index", "genindex", "search"}
 
 
