@@ -109,7 +109,7 @@ def write_markup(app, what, name, thing, options, lines: list[str]) -> None:
 
 
 def leave_out_fields(app, what, name, thing, skip: bool, options) -> bool | None:
-    """Leave out the fields of named tuples, for which Python writes "Alias for field number 0": the class tells them."""
+    """Leave out the fields of named tuples, of which Python says "Alias for field number 0": the class tells them."""
     return True if (getattr(thing, "__doc__", None) or "").startswith("Alias for field number") else None
 
 
