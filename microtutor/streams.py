@@ -22,6 +22,7 @@ STREAMS: dict[str, Callable[..., tuple[int, ...]]] = {
     # what trained networks and searches start from
     "decoder noise": lambda seed: (seed, 5),
     "prior": lambda seed: (seed, 6),
+    "prior noise": lambda seed: (seed, 7),
     "search": lambda seed: (seed,),
     # the fixed templates of the canonical form, which all weights were trained with: one for each axis, one for both
     "canonical form": lambda which: (2402, which),

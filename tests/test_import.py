@@ -55,6 +55,7 @@ ORDER = [
     "properties.bounds",
     "properties",
     "models.networks",
+    "models.prior",
     "models.weights",
     "models.vae",
     "models",

@@ -1,7 +1,8 @@
 """Variational autoencoders of microstructure images: encoders, decoders, and loading and saving of weights."""
 
 from microtutor.models.networks import DECODERS, ENCODERS
+from microtutor.models.prior import Prior
 from microtutor.models.vae import VAE, VAEOutput
 from microtutor.models.weights import shipped_weights
 
-__all__ = ["DECODERS", "ENCODERS", "VAE", "VAEOutput", "shipped_weights"]
+__all__ = ["DECODERS", "ENCODERS", "VAE", "Prior", "VAEOutput", "shipped_weights"]

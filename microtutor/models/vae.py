@@ -13,7 +13,7 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
-from microtutor.checks import check_count, check_phase, check_tensor, describe, quote
+from microtutor.checks import check_count, check_instance, check_phase, check_tensor, describe, quote
 from microtutor.environment import find_device
 from microtutor.models.networks import (
     CompactDecoder,
@@ -22,6 +22,7 @@ from microtutor.models.networks import (
     ResNetEncoder,
     check_network,
 )
+from microtutor.models.prior import Prior
 from microtutor.models.weights import misfit, read_weights, write_weights
 from microtutor.statistics import canonical_form
 from microtutor.streams import named_generator
@@ -56,6 +57,8 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         noise_dim: how many random numbers the decoder takes beside the latents. The latents then say which statistics
             an image has, the noise which image of those it is; see `realisations`. 0 for one image for each latent
             vector, as in the paper. Training keeps the decoder from ignoring its noise; see `TrainingConfig`.
+        prior: of how many Gaussians the prior of the latents is mixed, which `sample` draws from; 0 for none. In a new
+            network they are standard normal; `finish` fits them, and weights are stored with theirs.
 
     Raises:
         ValueError: unknown encoder or decoder, a size that the networks cannot halve, or a compact encoder that
@@ -78,6 +81,7 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         pretrained: bool = False,
         frozen: bool = False,
         noise_dim: int = 0,
+        prior: int = 0,
     ):
         super().__init__()
         self.config = {
@@ -91,6 +95,8 @@ class VAE(nn.Module, PyTorchModelHubMixin):
             "noise_dim": noise_dim,
         }
         check_network(**self.config, pretrained=pretrained)
+        self.config["prior"] = check_count(prior, name="prior", minimum=0)
+        self.prior: Prior | None = Prior(latent_dim, prior) if prior else None
         self.latent_dim, self.noise_dim, self.size, self.canonical = latent_dim, noise_dim, size, canonical
         if encoder == "compact":
             self.encoder: nn.Module = CompactEncoder(size, channels)
@@ -191,6 +197,38 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         check_count(batch_size, name="batch_size")
         check_count(seed, name="seed", minimum=0)
         return self.decode_means(images, self._draw_noise(n, seed), max(1, batch_size // n))
+
+    def set_prior(self, prior: Prior | None) -> None:
+        """Take a prior of the latents in place of the one there is; None for none, as when training goes on.
+
+        Raises:
+            TypeError: it is no `Prior`.
+            ValueError: it is one of another number of latents.
+        """
+        if prior is not None and check_instance(prior, Prior, name="prior").latent_dim != self.latent_dim:
+            raise ValueError(f"expected a prior of {self.latent_dim} latents, got one of {prior.latent_dim}")
+        self.prior = None if prior is None else prior.to(next(self.parameters()))
+        self.config["prior"] = 0 if prior is None else prior.components
+
+    @torch.no_grad()
+    def sample(self, n: int, *, seed: int = 0) -> Tensor:
+        """New images, decoded in evaluation mode from draws of the prior: (n, 1, size, size) in [0, 1], on the CPU.
+
+        Without a fitted prior the latents are drawn from N(0, 1), which training pulls them towards but does not make
+        them follow: many such images look like none of the training images. With noise_dim above 0, each image has its
+        own draw of noise.
+
+        >>> VAE(latent_dim=2, size=32, channels=8).sample(3).shape
+        torch.Size([3, 1, 32, 32])
+        """
+        check_count(n, name="n")
+        check_count(seed, name="seed", minimum=0)
+        weight = next(self.parameters())
+        latents = (self.prior or Prior(self.latent_dim)).sample(n, seed=seed).to(weight)
+        generator = named_generator("prior noise", seed)
+        noise = torch.randn(n, self.noise_dim, generator=generator, dtype=torch.float32).to(weight)
+        with evaluation_mode(self):
+            return torch.cat([self.decode(z, e).cpu() for z, e in zip(latents.split(64), noise.split(64), strict=True)])
 
     def _draw_noise(self, n: int, seed: int) -> Tensor:
         return torch.randn(n, self.noise_dim, generator=named_generator("decoder noise", seed), dtype=torch.float32)

@@ -20,7 +20,7 @@ from microtutor.files import CARD_FILE, CONFIG_FILE, WEIGHT_FILE, replacing, wri
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 CONFIG = {"latent_dim", "encoder", "decoder", "size", "channels", "canonical", "frozen"}
-LATER = {"noise_dim": 0}  # choices that older weights do not name
+LATER = {"noise_dim": 0, "prior": 0}  # choices that older weights do not name
 SHA256 = "sha256"  # of model.safetensors, in config.json or in the card beside it; older weights have neither
 PRECISIONS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 WRAPPERS = ("module.", "_orig_mod.")  # what DistributedDataParallel and torch.compile put before names of weights

@@ -206,10 +206,11 @@ class TrainingConfig:
             FileNotFoundError: there are no such weights.
             ValueError: they are of another network.
         """
-        wanted = self.network()
+        wanted = self.network() | {"prior": 0}
         if self.initial_weights is None:
             return VAE(**wanted)
         vae = VAE.from_pretrained(self.initial_weights)
+        vae.set_prior(None)  # training moves the latents away from it
         other = [f"{name}={value!r}" for name, value in vae.config.items() if value != wanted[name]]
         if other:
             raise ValueError(

@@ -319,9 +319,10 @@ CALLS: dict[str, Call] = {
     "microtutor.models.VAE": Call(
         lambda: {
             "latent_dim": 3, "encoder": "compact", "decoder": "compact", "size": SIZE, "channels": 4,
-            "canonical": True, "pretrained": False, "frozen": False, "noise_dim": 0,
+            "canonical": True, "pretrained": False, "frozen": False, "noise_dim": 0, "prior": 0,
         }
     ),
+    "microtutor.models.Prior": Call(lambda: {"latent_dim": 3, "components": 2}),
     "microtutor.models.shipped_weights": Call(),
     TRAINING + "TrainingConfig": Call(
         lambda: {
