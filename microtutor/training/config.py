@@ -206,12 +206,13 @@ class TrainingConfig:
             FileNotFoundError: there are no such weights.
             ValueError: they are of another network.
         """
-        wanted = self.network() | {"prior": 0}
+        wanted = self.network()
         if self.initial_weights is None:
             return VAE(**wanted)
         vae = VAE.from_pretrained(self.initial_weights)
         vae.set_prior(None)  # training moves the latents away from it
-        other = [f"{name}={value!r}" for name, value in vae.config.items() if value != wanted[name]]
+        has = vae.config
+        other = [f"{name}={has[name]!r}" for name, value in wanted.items() if name in has and has[name] != value]
         if other:
             raise ValueError(
                 f"expected initial_weights={self.initial_weights!r} to be the network of this run, but it has "
