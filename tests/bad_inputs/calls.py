@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from microtutor.microstructures import LineImages, OverlappingDiscs
-from microtutor.models import VAE
+from microtutor.models import VAE, Prior
 from microtutor.statistics import autocorrelation, two_point_statistics
 from microtutor.training import TrainingConfig
 
@@ -113,6 +113,7 @@ GREY = {"from 0 to 255", "below"}  # right where any numbers will do
 ANY_NAME = {"data_set": {"no such word", "another case"}}
 STATISTICS = "microtutor.statistics."
 PROPERTIES = "microtutor.properties."
+DESIGN = "microtutor.design."
 RECONSTRUCTION = "microtutor.reconstruction."
 LOSSES = "microtutor.losses."
 MICROSTRUCTURES = "microtutor.microstructures."
@@ -242,6 +243,15 @@ CALLS: dict[str, Call] = {
         right={"youngs_modulus": {"of 0 axes"}, "poissons_ratio": {"of 0 axes"}},
     ),
     PROPERTIES + "percolates": Call(lambda: {"image": image(), "corners": True}),
+    DESIGN + "design": Call(
+        lambda: {
+            "vae": network(noise_dim=0), "target": 2.0, "property": "conductivity", "contrast": 10.0, "n": 1,
+            "steps": 1, "tolerance": 0.1, "prior": Prior(3), "seed": 0,
+        },
+    ),
+    DESIGN + "property_named": Call(
+        lambda: {"property": "anisotropy", "contrast": 10.0}, then=lambda measure: measure(image()[None])
+    ),
     # --- reconstruction and losses ------------------------------------------------------------------------------------
     RECONSTRUCTION + "reconstruct": Call(
         lambda: {
@@ -351,21 +361,24 @@ CALLS: dict[str, Call] = {
         lambda: {"images": crops(), "unrelated": crops(seed=1), "target_statistics": autocorrelation(crops()[0])},
         right={"target_statistics": GREY},
     ),
-    EVALUATION + "evaluate": Call(lambda: {"vae": network(noise_dim=0), "sample": lines(), "batch_size": 2}),
+    EVALUATION + "evaluate": Call(lambda: {"vae": network(noise_dim=0), "sample": lines(), "steps": 1, "batch_size": 2}),
     EVALUATION + "evaluate_crop_reconstructions": Call(
         lambda: {"reconstruction": crops(), "images": crops(seed=1), "data_set": "discs"}, right=ANY_NAME
     ),
     EVALUATION + "evaluate_crops": Call(
-        lambda: {"vae": network(noise_dim=0), "images": crops(), "data_set": "discs", "batch_size": 2}, right=ANY_NAME
+        lambda: {"vae": network(noise_dim=0), "images": crops(), "data_set": "discs", "steps": 1, "batch_size": 2},
+        right=ANY_NAME,
     ),
     EVALUATION + "evaluate_reconstructions": Call(lambda: {"reconstruction": lines().images, "sample": lines()}),
     EVALUATION + "find_vertical": Call(lambda: {"images": lines().images}),
+    EVALUATION + "line_faults": Call(lambda: {"images": lines().images, "count": (1, 4)}),
+    EVALUATION + "valid_lines": Call(lambda: {"images": lines().images, "count": (1, 4)}),
     EVALUATION + "prior_samples": Call(lambda: {"vae": network(), "n": 2, "seed": 0}),
     EVALUATION + "readings": Call(lambda: {"images": crops()}),
     EVALUATION + "report": Call(
         lambda: {
-            "data_set": "1-4 lines", "images": 2, "seed": 0, "size": SIZE, "folder": Path("a"), "device": "cpu",
-            "say": print,
+            "data_set": "1-4 lines", "images": 2, "seed": 0, "size": SIZE, "refined": 1, "folder": Path("a"),
+            "device": "cpu", "say": print,
         },
         good=False,
     ),
@@ -445,7 +458,7 @@ CALLS: dict[str, Call] = {
     ),
     "microtutor.environment.current_commit": Call(),
     EVALUATION + "evaluate_on": Call(
-        lambda: {"vae": network(noise_dim=0), "source": LineImages(size=SIZE), "images": 2, "seed": 0}
+        lambda: {"vae": network(noise_dim=0), "source": LineImages(size=SIZE), "images": 2, "seed": 0, "steps": 1}
     ),
     EVALUATION + "evaluate_on_seeds": Call(
         lambda: {"vae": network(noise_dim=0), "source": LineImages(size=SIZE), "images": 2}
