@@ -10,11 +10,12 @@ points of integration (torch-fem). Each pixel is cut into n x n, and with n the 
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ from microtutor.properties import effective_conductivity, effective_stiffness
 from microtutor.records import RESULTS
 
 F64 = torch.float64
+PEERS = ("porespy", "openpnm", "taufactor", "torch-fem")
 
 
 def blobs(size: int = 64, *, smooth: float = 4.0, fraction: float = 0.75, seed: int = 2) -> Tensor:
@@ -131,12 +133,25 @@ def compared(n: int) -> dict[str, float]:
     return {name: float(f"{value:.6g}") for name, value in values.items()}
 
 
-def main() -> None:
+def versions() -> dict[str, str]:
+    """The versions of the other codes; ends with a sentence where one is missing."""
+    try:
+        return {name: version(name) for name in PEERS}
+    except PackageNotFoundError as error:
+        wanted = " ".join(PEERS)
+        raise SystemExit(
+            f"{error.name} is not installed here; in an environment of its own: pip install {wanted}"
+        ) from None
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.parse_args(words)
     path = RESULTS / "properties.json"
     record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     record["peers"] = {
         "command": "python studies/properties_peers.py",
-        "versions": {name: version(name) for name in ("porespy", "openpnm", "taufactor", "torch-fem")},
+        "versions": versions(),
         "image": "64 x 64, smooth noise, fraction 0.75; with its mirror images for microtutor",
         "pixels cut into n x n": {str(n): compared(n) for n in (1, 2)},
     }

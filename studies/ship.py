@@ -5,9 +5,10 @@
 The weights are stored in float16 and measured as they are stored; the card beside them says where they come from.
 """
 
+import argparse
 import hashlib
 import json
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -44,9 +45,17 @@ LIMITS = {
 }
 
 
-def main(record_path: str, run_folder: str) -> None:
-    record = json.loads(Path(record_path).read_text(encoding="utf-8"))
-    folder, config = WEIGHTS / Path(record_path).stem, TrainingConfig(**record["configuration"])
+def main(words: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("record", type=Path, help="of the run; the weights get the name of this file")
+    parser.add_argument("run", help="folder of the run")
+    chosen = parser.parse_args(words)
+    ship(chosen.record, chosen.run)
+
+
+def ship(record_path: Path, run_folder: str) -> None:
+    record = json.loads(record_path.read_text(encoding="utf-8"))
+    folder, config = WEIGHTS / record_path.stem, TrainingConfig(**record["configuration"])
     VAE.from_pretrained(run_folder).save_pretrained(folder, dtype=torch.float16)
     vae, source = VAE.from_pretrained(folder), config.source()
     images = IMAGES.get(config.material, IMAGES_OF_ROCK)
@@ -60,7 +69,7 @@ def main(record_path: str, run_folder: str) -> None:
     }
     card |= {name: record[name] for name in KEPT if name in record}
     if config.initial_weights is not None:  # the run that this one went on from is recorded beside it
-        first = Path(record_path).with_name(f"{Path(config.initial_weights).name}.json")
+        first = record_path.with_name(f"{Path(config.initial_weights).name}.json")
         card["started from"] = {
             name: value for name, value in json.loads(first.read_text(encoding="utf-8")).items() if name in KEPT
         }
@@ -69,4 +78,4 @@ def main(record_path: str, run_folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()
