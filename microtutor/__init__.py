@@ -12,6 +12,7 @@ The road is the paper's pipeline, in reading order. Each file imports only files
     losses                   measures distances between statistics, with their gradient, and adds up the loss of the VAE
     models.networks          holds the encoders and the decoders
     models.weights           saves weights, and looks at them before they are used
+    models.refinement        improves latents at test time, by gradient descent through the decoder
     models.vae               joins them into the VAE
     training.config          holds every choice of a run, and the named presets
     training.optimisation    makes the optimiser and its learning rate
@@ -21,6 +22,7 @@ The road is the paper's pipeline, in reading order. Each file imports only files
     training.log             writes and reads the log of a run
     training.images          draws the images of a run
     training.loop            trains: images in, weights out
+    evaluation.validity      tells whether a picture is a line image at all
     evaluation.metrics       computes the paper's metrics of a model
     evaluation.baselines     computes what a model has to beat, such as the nearest training image
 

@@ -75,6 +75,7 @@ EXPERIMENTS: dict[str, dict[str, dict[str, Any]]] = {
     },
 }
 HARDER = FULL.replace(count=(3, 6))
+LATER = "valid_share"  # a measure that rows of older files do not have
 BASES = {"ablation": FULL, "harder": HARDER, "grey": HARDER, "full-size": LARGE}  # the others run on BASE
 
 
@@ -292,7 +293,8 @@ def _said(described: Path, experiment: str) -> dict[str, Any]:
 
 def _read(path: Path) -> list[dict[str, Any]]:
     """The rows of a CSV file, all of them whole."""
-    foreign, needed = f"{path} holds no runs of an experiment", {"choice", "seed", "seconds", "kl", *METRICS}
+    needed = {"choice", "seed", "seconds", "kl", *METRICS} - {LATER}
+    foreign = f"{path} holds no runs of an experiment"
     try:
         header, *lines = io.StringIO(path.read_text(encoding="utf-8") or "\n")
         columns = next(csv.reader([header], strict=True))
@@ -309,6 +311,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
             if len(values) != len(columns) or not line.endswith("\n"):
                 raise ValueError("it is cut")
             rows.append(row := dict(zip(columns, values)))
+            row.setdefault(LATER, "")
             int(row["seed"])
             [float(row[name] or "nan") for name in needed - {"choice"}]
         except (ValueError, csv.Error) as error:

@@ -33,11 +33,15 @@ def metrics(evaluation: Evaluation | CropEvaluation) -> dict[str, Any]:
     if not isinstance(evaluation, (Evaluation, CropEvaluation)):
         raise TypeError(f"expected what evaluate or evaluate_crops gives, got {describe(evaluation)}")
     values = {f.name: getattr(evaluation, f.name) for f in fields(evaluation) if f.name != "per_image"}
-    return {name: _number(value) if isinstance(value, float) else value for name, value in values.items()}
+    return {name: _number(value) for name, value in values.items() if value is not None}
 
 
-def _number(value: float) -> float | None:
-    """Five significant digits; None, which JSON knows, for NaN and infinity, which it does not."""
+def _number(value: Any) -> Any:
+    """Floats to five significant digits, and None, which JSON knows, for NaN and infinity; anything else as it is."""
+    if isinstance(value, dict):
+        return {name: _number(one) for name, one in value.items()}
+    if not isinstance(value, float):
+        return value
     return float(f"{value:.5g}") if math.isfinite(value) else None
 
 

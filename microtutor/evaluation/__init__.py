@@ -3,12 +3,12 @@
 from microtutor.evaluation.baselines import Baselines
 from microtutor.evaluation.diversity import Diversity, diversity
 from microtutor.evaluation.held_out import evaluate_on, evaluate_on_seeds, source_for, trained_with
+from microtutor.evaluation.latents import LatentSummary, latent_summary
 from microtutor.evaluation.metrics import (
     PAPER,
     ROWS,
     Evaluation,
     aligned_data_error,
-    count_lines,
     evaluate,
     evaluate_reconstructions,
     find_vertical,
@@ -23,6 +23,7 @@ from microtutor.evaluation.rock import (
     prior_samples,
     readings,
 )
+from microtutor.evaluation.validity import count_lines, line_faults, valid_lines
 
 __all__ = [
     "CROP_ROWS",
@@ -32,6 +33,7 @@ __all__ = [
     "CropEvaluation",
     "Diversity",
     "Evaluation",
+    "LatentSummary",
     "aligned_data_error",
     "chord_length_distance",
     "count_lines",
@@ -43,10 +45,13 @@ __all__ = [
     "evaluate_on_seeds",
     "evaluate_reconstructions",
     "find_vertical",
+    "latent_summary",
+    "line_faults",
     "prior_samples",
     "readings",
     "report",
     "source_for",
     "table",
     "trained_with",
+    "valid_lines",
 ]

@@ -8,13 +8,14 @@ from dataclasses import fields
 from pathlib import Path
 
 from microtutor.checks import check_bool, check_choice, quote
-from microtutor.evaluation.metrics import Evaluation, check_vae, evaluate
+from microtutor.evaluation.metrics import Evaluation, evaluate
 from microtutor.evaluation.rock import CropEvaluation, evaluate_crops
 from microtutor.files import CARD_FILE, RUN_FILE, read_json
 from microtutor.microstructures import LineImages, LineSample, RockCrops
 from microtutor.microstructures.rock import PORES_ARE_DARK
 from microtutor.microstructures.samples import ask, check_images
 from microtutor.models import VAE, shipped_weights
+from microtutor.models.vae import check_vae
 from microtutor.models.weights import WEIGHTS
 from microtutor.training.config import ImageSource, TrainingConfig
 
@@ -118,11 +119,14 @@ def _seen(
     return material, count
 
 
-def evaluate_on(vae: VAE, source: ImageSource, images: int = 1000, seed: int = 0) -> Evaluation | CropEvaluation:
+def evaluate_on(
+    vae: VAE, source: ImageSource, images: int = 1000, seed: int = 0, *, steps: int = 0
+) -> Evaluation | CropEvaluation:
     """Evaluate on held-out images of a source: as lines if they are lines, otherwise as crops of random material.
 
     Some metrics do not exist for an image that lacks a phase, an empty one or a crop of one phase. Such images are left
-    out: the error stream says how many, and the evaluation's `images` counts those that were measured.
+    out: the error stream says how many, and the evaluation's `images` counts those that were measured. With steps above
+    0 the latents are refined by so many steps first, see `VAE.reconstruct`.
 
     Raises:
         TypeError, ValueError: vae is no VAE, or the source does not give images for it; see `checked_images`. Or none
@@ -140,9 +144,9 @@ def evaluate_on(vae: VAE, source: ImageSource, images: int = 1000, seed: int = 0
     if left_out:
         print(f"left out {left_out} of {images} images, which have one phase only", file=sys.stderr)
     if isinstance(sample, LineSample):
-        return evaluate(vae, sample[usable] if left_out else sample)
+        return evaluate(vae, sample[usable] if left_out else sample, steps=steps)
     rock = getattr(source, "rock", "")
-    return evaluate_crops(vae, found[usable], data_set=rock if isinstance(rock, str) else "")
+    return evaluate_crops(vae, found[usable], data_set=rock if isinstance(rock, str) else "", steps=steps)
 
 
 def evaluate_on_seeds(vae: VAE, source: ImageSource, images: int = 1000) -> dict[int, Evaluation | CropEvaluation]:

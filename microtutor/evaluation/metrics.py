@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from microtutor.checks import check_field, check_phase, check_same_shape, describe
+from microtutor.evaluation.validity import FAULTS, THRESHOLD, count_lines, line_faults, without_channel
 from microtutor.losses import StatisticsLoss
 from microtutor.microstructures import PAPER_SIZE, LineSample
 from microtutor.models import VAE
+from microtutor.models.vae import check_vae
 from microtutor.statistics import cross_correlation, volume_fraction
-from microtutor.statistics.clusters import number_clusters
 from microtutor.statistics.fft import full_precision
-
-THRESHOLD = 0.5
-SMALLEST_LINE = 100  # pixels, in a 224 px image: smaller connected pieces are not counted as lines
 
 PAPER = {  # arXiv 2402.11103: figure 2, appendix B, and the figures of its repository; None where it gives no number
     "1-4 lines": {
@@ -37,6 +36,7 @@ ROWS = {
     "data_error_mean": ("data-space error after best alignment", "{:.2e}"),
     "orientation_accuracy": ("orientation right", "{:.1%}"),
     "count_accuracy": ("number of lines right", "{:.1%}"),
+    "valid_share": ("valid line images", "{:.1%}"),
     "volume_fraction_difference": ("volume-fraction difference", "{:.1%}"),
 }
 
@@ -52,7 +52,11 @@ class Evaluation:
         data_error_mean: mean squared pixel difference after the best cyclic shift and inversion.
         orientation_accuracy: share of images whose lines run the right way, by `find_vertical`.
         count_accuracy: share of images with the right number of lines, by `count_lines`, after thresholding.
+        valid_share: share of reconstructions that are line images, with none of the `line_faults`.
         volume_fraction_difference: mean of |phi - phi'| / phi after thresholding.
+        faults: share of reconstructions with each of the `line_faults`; one image can have several.
+        seconds_per_image: wall time of encoding, refining and decoding; None if the images were made elsewhere.
+        steps: of refinement; 0 as encoded.
         per_image: the numbers behind them, one (n,) tensor each.
         data_set: which of the paper's sets the labels fit: "1-4 lines" or "3-6 lines"; the fewest and most lines that
             were drawn if they fit none of them, or both.
@@ -65,32 +69,41 @@ class Evaluation:
     data_error_mean: float
     orientation_accuracy: float
     count_accuracy: float
+    valid_share: float
     volume_fraction_difference: float
     images: int
     size: int
     data_set: str
     per_image: dict[str, Tensor] = field(repr=False)
+    faults: dict[str, float]
+    seconds_per_image: float | None = None
+    steps: int = 0
 
     def table(self) -> str:
         """The metrics as text, beside the paper's numbers for the same set, if it is one of the paper's."""
         paper = PAPER.get(self.data_set)
-        lines = [f"{self.images} images, {self.data_set}, {self.size} px", f"{'':40}{'here':>10}"]
+        how = f", refined ({self.steps})" if self.steps else ""
+        lines = [f"{self.images} images, {self.data_set}, {self.size} px{how}", f"{'':40}{'here':>10}"]
         lines += [f"{label:40}{form.format(getattr(self, name)):>10}" for name, (label, form) in ROWS.items()]
-        if paper is None:
-            return "\n".join(lines)
-        theirs = ["paper", *(form.format(paper[name]) if name in paper else "-" for name, (_, form) in ROWS.items())]
-        lines[1:] = [f"{line}{number:>10}" for line, number in zip(lines[1:], theirs, strict=True)]
-        if self.size != PAPER_SIZE:
+        if paper is not None:
+            theirs = (form.format(paper[name]) if name in paper else "-" for name, (_, form) in ROWS.items())
+            lines[1:] = [f"{line}{number:>10}" for line, number in zip(lines[1:], ["paper", *theirs], strict=True)]
+        lines.append("not valid for " + ", ".join(f"{fault} {share:.1%}" for fault, share in self.faults.items()))
+        if self.seconds_per_image is not None:
+            lines.append(f"{self.seconds_per_image:.2g} seconds per image")
+        if paper is not None and self.size != PAPER_SIZE:
             lines.append(f"(the paper's images have {PAPER_SIZE} px: compare with care)")
         return "\n".join(lines)
 
 
-def evaluate(vae: VAE, sample: LineSample, *, batch_size: int = 64) -> Evaluation:
+def evaluate(vae: VAE, sample: LineSample, *, steps: int = 0, batch_size: int = 64) -> Evaluation:
     """Reconstruct the images of a sample from their latent means, and measure the result.
 
     Args:
         vae: a trained VAE; if it is `canonical` the images are brought to canonical form first.
         sample: held-out images with their labels, as `LineImages.sample` draws them.
+        steps: of refinement, see `VAE.reconstruct`; 0 takes the latents as they were encoded.
+        batch_size: how many images are reconstructed at a time.
 
     Raises:
         TypeError: vae is no VAE, or sample has no labels of lines.
@@ -98,14 +111,10 @@ def evaluate(vae: VAE, sample: LineSample, *, batch_size: int = 64) -> Evaluatio
     """
     check_vae(vae)
     check_labels(sample)
-    return evaluate_reconstructions(vae.reconstruct(sample.images, batch_size=batch_size), sample)
-
-
-def check_vae(vae: object, *, name: str = "vae") -> None:
-    """Raise TypeError unless vae is a `VAE`."""
-    if not isinstance(vae, VAE):
-        advice = "; load it with VAE.from_pretrained" if isinstance(vae, str) else ""
-        raise TypeError(f"expected {name} as a VAE, got {describe(vae)}{advice}")
+    begun = time.perf_counter()
+    made = vae.reconstruct(sample.images, steps=steps, batch_size=batch_size)
+    seconds = (time.perf_counter() - begun) / len(made)
+    return replace(evaluate_reconstructions(made, sample), seconds_per_image=seconds, steps=steps)
 
 
 def check_labels(sample: object) -> None:
@@ -139,20 +148,26 @@ def evaluate_reconstructions(reconstruction: Tensor, sample: LineSample) -> Eval
     if not bool((fraction > 0).all()):
         empty = int((fraction == 0).sum())
         raise ValueError(f"expected images with a volume fraction above 0, got {empty} without it; leave them out")
+    data_set = _data_set(*(int(count) for count in sample.count.aminmax()))
+    faults = line_faults(binary, _numbers_of_parts(data_set, originals))
     per_image = errors_per_image(made, originals) | {
         "orientation_right": find_vertical(binary) == sample.vertical,
         "count_right": count_lines(binary) == sample.count,
+        "valid": ~torch.stack([faults[fault] for fault in FAULTS]).any(0),
         "volume_fraction_difference": (volume_fraction(binary)[:, 0] - fraction).abs() / fraction,
     }
+    errors: dict[str, Any] = summary_of_errors(per_image)
     return Evaluation(
-        **summary_of_errors(per_image),
+        **errors,
         orientation_accuracy=per_image["orientation_right"].float().mean().item(),
         count_accuracy=per_image["count_right"].float().mean().item(),
+        valid_share=per_image["valid"].float().mean().item(),
         volume_fraction_difference=per_image["volume_fraction_difference"].mean().item(),
         images=len(originals),
         size=originals.shape[-1],
-        data_set=_data_set(*(int(count) for count in sample.count.aminmax())),
+        data_set=data_set,
         per_image=per_image,
+        faults={fault: found.float().mean().item() for fault, found in faults.items()},
     )
 
 
@@ -189,29 +204,8 @@ def find_vertical(images: Tensor) -> Tensor:
     >>> find_vertical(image)
     tensor([True])
     """
-    m = _without_channel(images)
+    m = without_channel(images)
     return m.sum(-2).square().sum(-1) > m.sum(-1).square().sum(-1)
-
-
-def count_lines(images: Tensor) -> Tensor:
-    """Number of connected pieces of at least 100 px (scaled with the image's area) after thresholding: (n,) int64.
-
-    Pixels are connected by their four sides, and across opposite borders, because the statistics are periodic.
-
-    Args:
-        images: (n, 1, H, W) in [0, 1].
-
-    >>> image = torch.zeros(1, 1, 64, 64)
-    >>> image[..., 60:, 5:8] = image[..., :40, 5:8] = 1  # one line, across the border
-    >>> image[..., 10:50, 30:32] = 1  # another
-    >>> count_lines(image)
-    tensor([2])
-    """
-    m = (_without_channel(images) > THRESHOLD).cpu().numpy()
-    clusters, counts = number_clusters(m, ("periodic", "periodic"))
-    large = np.bincount(clusters.ravel())[1:] >= SMALLEST_LINE * m[0].size / PAPER_SIZE**2
-    image_of = np.repeat(np.arange(len(m)), counts)
-    return torch.from_numpy(np.bincount(image_of[large], minlength=len(m))).to(images.device)
 
 
 def aligned_data_error(a: Tensor, b: Tensor) -> Tensor:
@@ -243,11 +237,11 @@ def _data_set(fewest: int, most: int) -> str:
     return "3-6 lines" if fewest >= 3 and 4 < most <= 6 else f"{fewest}-{most} lines"
 
 
-def _without_channel(images: Tensor) -> Tensor:
-    m = check_phase(images)
-    if m.ndim != 4 or m.shape[1] != 1:
-        raise ValueError(f"expected images of shape (n, 1, height, width), got {describe(m)}")
-    return m[:, 0]
+def _numbers_of_parts(data_set: str, originals: Tensor) -> tuple[int, int]:
+    """Fewest and most lines of a set; fewer where two lines of an original meet across the border of the torus."""
+    fewest, most = (int(number) for number in data_set.split()[0].split("-"))
+    parts = count_lines(originals)
+    return min(fewest, int(parts.min())), max(most, int(parts.max()))
 
 
 def _in_parts(function, a: Tensor, b: Tensor, batch_size: int = 64) -> Tensor:

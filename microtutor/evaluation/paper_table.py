@@ -23,12 +23,14 @@ COLUMNS = {
     "statistics_error_median": "median",
     "orientation_accuracy": "orientation",
     "count_accuracy": "line count",
+    "valid_share": "valid",
     "volume_fraction_difference": "volume fr.",
 }
 SETS = {"1-4 lines": (1, 4), "3-6 lines": (3, 6)}
 WEIGHTS = {"1-4 lines": ("lines-1-4", "lines-1-4-data", "lines-1-4-z32"), "3-6 lines": ("lines-3-6",)}
 SEARCHED = 8  # images; a search takes seconds each
 TRAINING_IMAGES = 2000
+STEPS = 50  # of refinement
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ def report(
     images: int = 1000,
     seed: int = 0,
     size: int = 224,
+    refined: int = 0,
     folder: Path | None = None,
     device: str | torch.device = "cpu",
     say: Callable[[str], None] = lambda text: None,
@@ -56,6 +59,7 @@ def report(
         images: number of held-out images.
         seed: of the held-out images.
         size: of the images; the shipped weights need 224, others leave them out.
+        refined: of this many of the images, also show each of the weights refined by 50 steps on its latents.
         folder: take weights of the same names from here instead of the shipped ones.
         device: where the weights compute.
         say: called with a line of text before each step.
@@ -68,6 +72,7 @@ def report(
     """
     check_choice(data_set, SETS, name="data_set")
     check_count(images, name="images")
+    refined = min(check_count(refined, name="refined", minimum=0), images)
     check_callable(say, name="say")
     folder = None if folder is None else check_path(folder, name="folder")
     device = find_device(device)
@@ -84,6 +89,9 @@ def report(
         ):
             say(f"{data_set}: weights {name}")
             rows.append(Row(f"{name}, {vae.latent_dim} latents", _metrics(evaluate(vae, sample))))
+            if refined:
+                found = evaluate(vae, sample[:refined], steps=STEPS)
+                rows.append(Row(f"  refined ({STEPS}), {refined} images", _metrics(found)))
     return rows
 
 

@@ -17,6 +17,26 @@ LEAST_FILLED = (0.7, 0.6)  # share of its box that a line fills; the second belo
 FAULTS = ("dust", "rough", "mixed", "count")
 
 
+def count_lines(images: Tensor) -> Tensor:
+    """Number of connected pieces of at least 100 px (scaled with the image's area) after thresholding: (n,) int64.
+
+    Pixels are connected by their four sides, and across opposite borders, because the statistics are periodic.
+
+    Args:
+        images: (n, 1, H, W) in [0, 1].
+
+    >>> image = torch.zeros(1, 1, 64, 64)
+    >>> image[..., 60:, 5:8] = image[..., :40, 5:8] = 1  # one line, across the border
+    >>> image[..., 10:50, 30:32] = 1  # another
+    >>> count_lines(image)
+    tensor([2])
+    """
+    phase = (without_channel(images) > THRESHOLD).cpu().numpy()
+    _, image_of, pixels = _parts(phase)
+    large = pixels >= SMALLEST_LINE * phase[0].size / PAPER_SIZE**2
+    return torch.from_numpy(np.bincount(image_of[large], minlength=len(phase))).to(images.device)
+
+
 def line_faults(images: Tensor, count: tuple[int, int] = (1, 4)) -> dict[str, Tensor]:
     """What keeps images from being line images, each fault on its own: a dict of (n,) bool, True where it is found.
 
@@ -42,14 +62,9 @@ def line_faults(images: Tensor, count: tuple[int, int] = (1, 4)) -> dict[str, Te
     >>> line_faults(image)["dust"]
     tensor([True])
     """
-    m = check_phase(images)
-    if m.ndim != 4 or m.shape[1] != 1:
-        raise ValueError(f"expected images of shape (n, 1, height, width), got {describe(m)}")
     fewest, most = LineImages(count).count
-    phase = (m[:, 0] > THRESHOLD).cpu().numpy()
-    clusters, counts = number_clusters(phase, ("periodic", "periodic"))
-    image_of = np.repeat(np.arange(len(phase)), counts)
-    pixels = np.bincount(clusters.ravel(), minlength=counts.sum() + 1)[1:]
+    phase = (without_channel(images) > THRESHOLD).cpu().numpy()
+    clusters, image_of, pixels = _parts(phase)
     scale = phase[0].size / PAPER_SIZE**2
     line = pixels >= SMALLEST_LINE * scale
     height, width = (_extent(clusters, len(pixels), axis) for axis in (1, 2))
@@ -76,6 +91,20 @@ def valid_lines(images: Tensor, count: tuple[int, int] = (1, 4)) -> Tensor:
     tensor([True, True, True])
     """
     return ~torch.stack(list(line_faults(images, count).values())).any(0)
+
+
+def without_channel(images: Tensor) -> Tensor:
+    """(n, 1, H, W) in [0, 1] as (n, H, W); anything else is refused."""
+    m = check_phase(images)
+    if m.ndim != 4 or m.shape[1] != 1:
+        raise ValueError(f"expected images of shape (n, 1, height, width), got {describe(m)}")
+    return m[:, 0]
+
+
+def _parts(phase: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The connected parts of images (n, H, W) of bool: a number for each pixel; of each part its image and its size."""
+    clusters, counts = number_clusters(phase, ("periodic", "periodic"))
+    return clusters, np.repeat(np.arange(len(phase)), counts), np.bincount(clusters.ravel(), minlength=1)[1:]
 
 
 def _extent(clusters: np.ndarray, number: int, axis: int) -> np.ndarray:

@@ -158,7 +158,7 @@ def two_point_statistics(
 
     Args:
         m: phase indicators, one channel per phase, shape (..., n, H, W).
-        pairs: the pairs (i, j) wanted, such as `independent_pairs(n)`; all n * n unless told.
+        pairs: the pairs (i, j) wanted, such as `independent_pairs(n)`; by default all n * n.
         mask: as for `cross_correlation`; shape (H, W) or (..., 1, H, W), as it holds for all phases.
         boundary, ndim, centred, max_shift: as for `cross_correlation`.
 

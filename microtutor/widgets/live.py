@@ -17,9 +17,10 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from microtutor.checks import check_array, check_count, check_field, check_instance, check_number, describe
+from microtutor.checks import check_array, check_count, check_field, check_number, describe
 from microtutor.microstructures import otsu_threshold
 from microtutor.models import VAE
+from microtutor.models.vae import check_vae
 from microtutor.plotting import COLOURS, draw_image, draw_statistics
 from microtutor.statistics import autocorrelation, volume_fraction
 from microtutor.widgets.sliders import (
@@ -152,7 +153,7 @@ def live_latents(vae: VAE, latents: Tensor, *, start: int = 0) -> LiveFigure:
     >>> live_latents(VAE(latent_dim=2, size=32), torch.tensor([[0.0, 1.0], [0.5, -1.0]])).controls["latent 1"].min
     -1.0
     """
-    check_instance(vae, VAE, name="vae")
+    check_vae(vae)
     check_field(latents, name="latents")
     if latents.ndim != 2 or latents.shape[1] != vae.latent_dim or len(latents) < 2:
         raise ValueError(

@@ -333,7 +333,13 @@ CALLS: dict[str, Call] = {
         }
     ),
     "microtutor.models.Prior": Call(lambda: {"latent_dim": 3, "components": 2}),
+    "microtutor.models.finish": Call(
+        lambda: {
+            "vae": network(noise_dim=0), "source": LineImages(size=SIZE), "images": 30, "components": 2, "seed": 0,
+        }
+    ),
     "microtutor.models.shipped_weights": Call(),
+    "microtutor.models.whiten": Call(lambda: {"vae": network(noise_dim=0), "images": lines().images}),
     TRAINING + "TrainingConfig": Call(
         lambda: {
             "material": "lines", "count": (1, 4), "size": SIZE, "images": 5, "canonical": True, "latent_dim": 3,
@@ -361,7 +367,9 @@ CALLS: dict[str, Call] = {
         lambda: {"images": crops(), "unrelated": crops(seed=1), "target_statistics": autocorrelation(crops()[0])},
         right={"target_statistics": GREY},
     ),
-    EVALUATION + "evaluate": Call(lambda: {"vae": network(noise_dim=0), "sample": lines(), "steps": 1, "batch_size": 2}),
+    EVALUATION + "evaluate": Call(
+        lambda: {"vae": network(noise_dim=0), "sample": lines(), "steps": 1, "batch_size": 2}
+    ),
     EVALUATION + "evaluate_crop_reconstructions": Call(
         lambda: {"reconstruction": crops(), "images": crops(seed=1), "data_set": "discs"}, right=ANY_NAME
     ),
@@ -373,6 +381,7 @@ CALLS: dict[str, Call] = {
     EVALUATION + "find_vertical": Call(lambda: {"images": lines().images}),
     EVALUATION + "line_faults": Call(lambda: {"images": lines().images, "count": (1, 4)}),
     EVALUATION + "valid_lines": Call(lambda: {"images": lines().images, "count": (1, 4)}),
+    EVALUATION + "latent_summary": Call(lambda: {"vae": network(noise_dim=0), "images": lines().images}),
     EVALUATION + "prior_samples": Call(lambda: {"vae": network(), "n": 2, "seed": 0}),
     EVALUATION + "readings": Call(lambda: {"images": crops()}),
     EVALUATION + "report": Call(

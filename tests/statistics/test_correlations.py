@@ -148,7 +148,9 @@ def test_the_formula_at_every_size(shape):
 
 
 def test_few_functions_of_the_package_lie_on_the_default_path():
+    """At the second call: whether FFTs of a size are quick is looked up once."""
     m, called = torch.zeros(224, 224), set()
+    autocorrelation(m)
 
     def note(frame, event, _):
         if event == "call" and frame.f_globals.get("__name__", "").startswith("microtutor"):
