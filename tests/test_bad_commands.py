@@ -32,6 +32,7 @@ RIGHT: dict[str, tuple[list[str], dict[str, str]]] = {
     "evaluate": (["lines-1-4"], {}),
     "statistics": (["good.png"], {}),
     "reconstruct": (["good.png"], {"output": "new.png"}),
+    "design": (["weights/prior"], {"conductivity": "2.1", "output": "new-design"}),
     "reproduce": ([], {}),
     "experiment": (["beta"], {"output": "new.csv"}),
     "chapters": (["course"], {}),
@@ -77,6 +78,12 @@ WRONG: dict[str, list[str]] = {
     "folder": FOLDERS,
     "train.output": [*FOLDERS, "weights/good", "finished"],
     "reproduce.output": FOLDERS,
+    "design.weights": ["weights/good", "berea-noise"],
+    "design.output": FOLDERS,
+    "design.tolerance": ["0", "1"],
+    "design.conductivity": ["1", "10", "-2"],
+    "design.anisotropy": ["1.5"],
+    "contrast": ["0", "1", "-1"],
 }
 # What has to be typed beside a parameter so that nothing else is wrong.
 BESIDE = {
@@ -138,6 +145,12 @@ experiment beta --output experiments/binary.csv
 experiment beta --output experiments/cut.csv
 experiment beta --output experiments/other.csv
 experiment beta --output experiments/described.csv
+design weights/prior --output new-design
+design weights/prior --output new-design --anisotropy 4
+design weights/prior --output new-design --anisotropy 0.3
+design weights/prior --output new-design --conductivity 2 --contrast 1.5
+design weights/prior --output new-design --conductivity 2 --number {TOO_MANY}
+design weights/prior --output designed --conductivity 2
 chapters course gauge gauges
 no-such-command
 --no-such-option
@@ -223,8 +236,9 @@ def folder(tmp_path_factory):
     for kind in (".npy", ".png", ".csv", ".json"):
         (here / f"folder{kind}").mkdir()
         (here / f"taken{kind}").write_text("somebody's", encoding="utf-8")
-    for name in ("new", "folder", "finished"):
+    for name in ("new", "folder", "finished", "designed"):
         (here / name).mkdir()
+    (here / "designed" / "structure-2.png").write_text("somebody's", encoding="utf-8")
     (here / "new" / "taken_radial.csv").write_text("somebody's", encoding="utf-8")
     (here / "finished" / "checkpoint.pt").write_bytes(b"no checkpoint")
     weights(here / "weights")
@@ -276,6 +290,7 @@ def weights(here: Path) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         vae = VAE(size=32, channels=8, latent_dim=2)
+        VAE(size=32, channels=8, latent_dim=2, prior=1).save_pretrained(here / "prior")
     names = ("good", "unknown", "own", "damaged", "cut", "text", "list", "other", "absurd")
     for name in names:
         vae.save_pretrained(here / name)
@@ -319,6 +334,7 @@ def no_work(monkeypatch):
         "experiments.train",
         "evaluation.report",
         "reconstruction.search._descend_from_noise",
+        "design._Search",
     ):
         monkeypatch.setattr(f"microtutor.{name}", begin)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")

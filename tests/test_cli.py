@@ -23,7 +23,7 @@ TINY = [f"--set={change}" for change in ("size=32", "channels=8", "steps=4", "ba
 
 def test_help_names_every_command():
     said = run("--help").output
-    commands = ("train", "evaluate", "statistics", "reconstruct", "reproduce", "experiment", "chapters")
+    commands = ("train", "evaluate", "statistics", "reconstruct", "design", "reproduce", "experiment", "chapters")
     for command in (*commands, "report-environment"):
         assert command in said
         assert run(command, "--help").exit_code == 0

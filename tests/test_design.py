@@ -1,14 +1,18 @@
 """Structures with a wanted property: they have it, near to their draws of the prior; what cannot be is told apart."""
 
+import csv
 import re
 from functools import cache
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from microtutor.design import NEAR, design, property_named
 from microtutor.models import VAE, Prior
 from microtutor.properties import effective_conductivity
+from tests.commands import run
 
 
 class Ramp(torch.nn.Module):
@@ -134,3 +138,33 @@ def test_wrong_questions_are_answered_in_one_sentence(changes, words):
     right = {"vae": bands(), "target": 2.0, "prior": Prior(3)} | changes
     with pytest.raises(ValueError, match=re.escape(words)):
         design(**right)
+
+
+def test_on_the_command_line(tmp_path):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        VAE(latent_dim=3, size=32, channels=8, prior=1).save_pretrained(tmp_path / "weights")
+    call = ["design", tmp_path / "weights", "--output", tmp_path / "made", "--number", 2, "--device", "cpu"]
+    said = run(*call, "--conductivity", 3, "--tolerance", 0.7)
+    assert said.exit_code == 0, said.output
+    assert "2 of 2 structures have 3 within 0.7." in said.output
+    assert {path.name for path in (tmp_path / "made").iterdir()} == {
+        "structure-1.png",
+        "structure-2.png",
+        "designs.csv",
+    }
+    rows = list(csv.DictReader((tmp_path / "made" / "designs.csv").read_text(encoding="utf-8").splitlines()))
+    for row in rows:
+        with Image.open(tmp_path / "made" / f"structure-{row['number']}.png") as file:
+            image = torch.from_numpy(np.asarray(file) / 255)
+        value = effective_conductivity(image, (1.0, 10.0)).diagonal().mean().item()
+        assert float(row["value"]) == pytest.approx(value, rel=1e-4)
+        assert float(row["error"]) == pytest.approx(abs(value / 3 - 1), abs=1e-4)
+
+
+def test_the_command_ends_with_1_if_nothing_was_found(tmp_path):
+    VAE(latent_dim=3, size=32, channels=8, prior=1).save_pretrained(tmp_path / "weights")
+    call = ["design", tmp_path / "weights", "--output", tmp_path / "made", "--device", "cpu"]
+    said = run(*call, "--conductivity", 9.9, "--steps", 1)
+    assert said.exit_code == 1
+    assert "None of 5 searches found 9.9" in said.output

@@ -291,8 +291,8 @@ def design(
     check_fits(number_, 1, "--number")
     pictures = [output / f"structure-{i + 1}.png" for i in range(number_)]
     table = output / "designs.csv"
-    for name, file in {"the table": table} | {f"structure {i + 1}": file for i, file in enumerate(pictures)}.items():
-        check_outputs({name: file}, overwrite=overwrite, advice=replace_or_rename("--output"))
+    for file in (table, *pictures):
+        check_outputs({"--output": file}, overwrite=overwrite, advice=replace_or_rename("--output"))
     vae = VAE.from_pretrained(weights, device=place)
     check_fits(number_, vae.size**2, "--number")
     target, wanted = (conductivity, "conductivity") if anisotropy is None else (anisotropy, "anisotropy")
