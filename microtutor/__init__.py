@@ -11,6 +11,7 @@ The road is the paper's pipeline, in reading order. Each file imports only files
     statistics.canonical     moves an image to the one place that all images of equal statistics share
     losses                   measures distances between statistics, with their gradient, and adds up the loss of the VAE
     models.networks          holds the encoders and the decoders
+    models.prior             says where in latent space the images lie, as a mixture of Gaussians
     models.weights           saves weights, and looks at them before they are used
     models.refinement        improves latents at test time, by gradient descent through the decoder
     models.vae               joins them into the VAE

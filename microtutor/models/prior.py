@@ -63,11 +63,13 @@ class Prior(nn.Module):
             TypeError, ValueError: latents are no float tensor of this shape, or are not finite.
         """
         _check_latents(latents, self.latent_dim)
-        steps = latents[:, None] - self.means  # (n, components, latent_dim)
-        scaled = torch.linalg.solve_triangular(self.factors, steps.movedim(0, -1), upper=False)  # in one layout for all
-        half_log_det = self.factors.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        constant = self.log_weights - half_log_det - 0.5 * self.latent_dim * math.log(2 * math.pi)
-        return (constant[:, None] - 0.5 * scaled.square().sum(1)).logsumexp(0)
+        dtype = torch.promote_types(latents.dtype, torch.float32)
+        log_weights, means, factors = (x.to(dtype) for x in (self.log_weights, self.means, self.factors))
+        steps = latents.to(dtype) - means[:, None]  # (components, n, latent_dim)
+        scaled = torch.linalg.solve_triangular(factors, steps.mT, upper=False)
+        half_log_det = factors.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        constant = log_weights - half_log_det - 0.5 * self.latent_dim * math.log(2 * math.pi)
+        return (constant[:, None] - 0.5 * scaled.square().sum(-2)).logsumexp(0)
 
     @classmethod
     def fit(cls, latents: Tensor, components: int | None = None, *, seed: int = 0) -> Prior:

@@ -22,6 +22,7 @@ WEIGHTS = Path(__file__).parent.parent / "weights"
 CONFIG = {"latent_dim", "encoder", "decoder", "size", "channels", "canonical", "frozen"}
 LATER = {"noise_dim": 0, "prior": 0}  # choices that older weights do not name
 SHA256 = "sha256"  # of model.safetensors, in config.json or in the card beside it; older weights have neither
+PRIOR = "prior."  # how parts of it begin, which are small and keep their precision: a density does not bear rounding
 PRECISIONS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 WRAPPERS = ("module.", "_orig_mod.")  # what DistributedDataParallel and torch.compile put before names of weights
 
@@ -33,7 +34,8 @@ def write_weights(folder: Path, config: dict[str, Any], state: dict[str, Tensor]
     weights = {}
     for name, value in state.items():
         value = value.detach().cpu().contiguous()
-        weights[name] = value.to(dtype) if dtype is not None and value.is_floating_point() else value
+        kept = dtype is None or not value.is_floating_point() or name.startswith(PRIOR)
+        weights[name] = value if kept else value.to(dtype)
     if broken := _not_finite(weights):
         raise ValueError(
             f"expected finite weights, got NaN or infinity in {broken}; nothing is written"
