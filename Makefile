@@ -25,7 +25,7 @@ export IPYTHONDIR := $(CURDIR)/$(VENV)/ipython
 export GOMP_SPINCOUNT ?= 5000
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-package test-chapters test-oldest rehearse book check-pages lint execute colab serve classroom clean adopt release
+.PHONY: help test test-package test-chapters test-oldest versions rehearse book check-pages lint execute colab serve classroom clean adopt release
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +85,14 @@ test-oldest: $(OLDEST)/.ready ## test the package with the oldest versions that 
 	@echo "Testing the package with the oldest versions that it allows (a few minutes) ..."
 	$(call install-wheel,$(OLDEST))
 	@$(OLDEST)/bin/python tools/installed_tests.py
+
+# On one thread, with the code of this clone: only the libraries differ.
+versions: $(READY) ## measure headline numbers with each environment that is there, and write the page on them
+	@for p in $(OLDEST) $(COLAB) $(VENV); do \
+	  if [ -x $$p/bin/python ]; then echo "Measuring with $$p (minutes) ..."; \
+	    PYTHONPATH=. OMP_NUM_THREADS=1 $$p/bin/python studies/versions.py >/dev/null || exit 1; \
+	  else echo "There is no $$p: make test-oldest sets up $(OLDEST), make rehearse $(COLAB)."; fi; done
+	@$(RUN) tools/versions_page.py
 
 # _build goes first: Sphinx would not run again a chapter that it has already read, not even one that failed.
 book: $(READY) ## run the chapters and build the book

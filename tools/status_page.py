@@ -9,13 +9,12 @@ import re
 
 import nbformat
 from outline import ROOT, chapters
+from written import rewrite, with_part
 
-from microtutor.files import replacing
 from microtutor.records import read_record
 
 PAGE = ROOT / "book" / "status.md"
-BEGIN = "% what follows is written by tools/status_page.py"
-END = "% end of what tools/status_page.py writes"
+TOOL = "tools/status_page.py"
 NAMES = {"python": "Python", "ipython": "IPython"}
 VERSIONS = ("python", "torch", "torchvision", "numpy", "scipy", "matplotlib", "scikit-learn", "ipywidgets", "ipython")
 
@@ -56,19 +55,11 @@ def with_record(page: str, record: dict) -> str:
     Raises:
         ValueError: the page has no place for it.
     """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(
-            f"expected the lines {BEGIN!r} and {END!r} in {PAGE.name}; write them where the table has to stand"
-        )
-    return f"{before}{begin}\n\n{table(record)}\n\n{facts(record)}\n\n{end}{after}"
+    return with_part(page, TOOL, f"{table(record)}\n\n{facts(record)}")
 
 
 def write_page(record: dict) -> None:
-    text = with_record(PAGE.read_text(encoding="utf-8"), record)
-    with replacing(PAGE) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    rewrite(PAGE, with_record(PAGE.read_text(encoding="utf-8"), record))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import rehearse
 import status_page
 from outline import ROOT, chapters, wheel_address
 from packaging.requirements import Requirement
+from written import with_part
 
 RECORDED = ROOT / "microtutor" / "results" / "rehearsal.json"
 INSTALL = f"""import sys
@@ -271,5 +272,5 @@ def test_the_record_is_of_a_rehearsal_of_everything(record):
 
 
 def test_a_page_without_a_place_for_the_table_is_refused():
-    with pytest.raises(ValueError, match=r"expected the lines .* in status\.md"):
-        status_page.with_record("# A page", {})
+    with pytest.raises(ValueError, match=r"expected the lines .* in the page"):
+        with_part("# A page", status_page.TOOL, "a table")
