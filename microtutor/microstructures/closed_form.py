@@ -218,7 +218,7 @@ class IndependentPixels(Images[Sample]):
 
 @dataclass(frozen=True)
 class RandomMosaic(Images[Sample]):
-    """Rectangular cells of random sides, each in the phase or not by chance: f falls off exponentially, as Debye's.
+    """Rectangular cells of random sides, each in the phase or not by chance: f falls off exponentially.
 
     Between any two neighbouring columns there is a cut with the chance 1 - exp(-1 / length), and likewise between rows.
     Pixels with a cut between them are of independent colours, others are of one. Around the ring of N columns there

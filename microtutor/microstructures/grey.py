@@ -27,7 +27,7 @@ RGB = ("RGB", "RGBA")
 
 
 def check_file(path: Any) -> Path:
-    """The path of a file that is there.
+    """The path of a file, after a check that there is one.
 
     Raises:
         TypeError: path is no name of a file.

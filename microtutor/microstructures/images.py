@@ -85,11 +85,11 @@ def load_phases(
 
 
 def otsu_threshold(values: Any) -> float:
-    """The grey value that splits an image best in two: the means of both classes lie as far apart as can be.
+    """The grey value that splits an image best into dark and bright pixels, by Otsu's method.
 
-    Of all ways to cut the grey values in two, the one with the greatest variance between the classes (equally, the
-    least within them) is taken; the first one if several are equally good. All distinct values are tried, so the
-    result does not depend on a choice of bins.
+    Of all ways to cut the grey values in two, the one with the greatest variance between the classes is taken, which
+    is also the one with the least variance within them; the first one if several are equally good. All distinct values
+    are tried, so the result does not depend on a choice of bins.
 
     Args:
         values: grey values, an array or tensor of any shape, with at least two different ones. Those that a masked

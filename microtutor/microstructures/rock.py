@@ -102,8 +102,8 @@ class RockCrops(Images[RockSample]):
     - test: three slabs of thickness t at the high faces, [n - t, n) along one axis, [t + g, n) along the others;
     - all: the whole volume, for a rock that nothing was learned from.
 
-    Blocks of different splits are at least g voxels apart, about the distance at which the pores of Berea forget each
-    other. A crop lies in one block. From a slab come only crops parallel to its face; from the cube, of all axes.
+    Blocks of different splits are at least g voxels apart, about the distance beyond which the pores of Berea are not
+    correlated. A crop lies in one block. From a slab come only crops parallel to its face; from the cube, of all axes.
 
     Args:
         rock: berea, ketton, or a volume of your own, (depth, height, width), bool or with values in {0, 1}.

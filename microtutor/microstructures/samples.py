@@ -30,13 +30,13 @@ def stream(n: int, seed: int, split: str, index: int, *, splits: Sequence[str] =
 
 
 def sent(x: Tensor, device: torch.device) -> Tensor:
-    """x on a device; a GPU fetches it when it gets there, and the program goes on meanwhile."""
+    """x on a device; the program does not wait until a GPU has it."""
     return x.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else x.to(device)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Images, and in the classes made from this one what else is known of each.
+    """Images; classes made from this one add what else is known of each image, such as its number of lines.
 
     Attributes:
         images: (n, 1, height, width) float32 in {0, 1}; the phase of interest is 1.
@@ -83,7 +83,7 @@ class Images(Generic[AnySample]):
 
 
 def checked_images(source: Any, n: int, size: int, **choices: Any) -> Tensor:
-    """n images that a source gives, a class of the user's own included: the one door that they come in by.
+    """n images from a source, which may be a class of the user's own, after a check that they are what was asked for.
 
     Args:
         source: has a method sample(n, *, seed, device, split, index), as `Images` has.

@@ -13,7 +13,7 @@ from microtutor.properties.stiffness import check_one_each, lame_constants
 
 
 class Bounds(NamedTuple):
-    """The least and the greatest value that is possible."""
+    """The least and the greatest value that a property can have."""
 
     lower: Tensor
     upper: Tensor

@@ -70,7 +70,7 @@ class DiagonalDifferences:
 
 @lru_cache(maxsize=4)
 def wave_vector(height: int, width: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradient in Fourier space without its common phase: right, down, and 1 / |.|^2, for rfft2, (H, W // 2 + 1).
+    """The gradient in Fourier space, up to a phase factor: right, down, and 1 / (right^2 + down^2), (H, W // 2 + 1).
 
     The inverse is 0 where the gradient is: for the mean, and on even x even images for the checkerboard of corners,
     which no pixel sees.
@@ -128,7 +128,7 @@ class Cell:
         return spectrum.mul_(self.waves[2])
 
     def apply(self, u: Tensor) -> Tensor:
-        """The forces at the corners that u calls up: the operator A of `conjugate_gradients`."""
+        """The forces at the corners that displacements u cause: the operator A of `conjugate_gradients`."""
         return self.balance(self.response(self.state(u)))
 
     def precondition(self, r: Tensor) -> Tensor:

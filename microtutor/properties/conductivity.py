@@ -37,7 +37,7 @@ def effective_conductivity(
 
     Index 0 is x, to the right (along the width); index 1 is y, down (along the height). Grey pixels conduct as the
     arithmetic mean of the phases, weighted with their shares. The gradient with respect to image and conductivities
-    is the adjoint one, and costs next to nothing: dK_ij / dk(x) = e_i(x) e_j(x) / N.
+    needs no second solution: with the fields e already found, dK_ij / dk(x) = e_i(x) e_j(x) / N.
 
     Args:
         image: phase indicator in [0, 1], shape (..., H, W); or one channel for each phase, (..., n, H, W), summing

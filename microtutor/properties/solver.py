@@ -1,4 +1,4 @@
-"""Conjugate gradients for a whole batch of images, each of which takes the steps that it needs and no more."""
+"""Conjugate gradients for a whole batch of images; each image takes only the steps that it needs."""
 
 from __future__ import annotations
 

@@ -166,7 +166,7 @@ class _Elasticity(Cell):
         return self.differences.transposed(d, a)
 
     def apply(self, u: Tensor) -> Tensor:
-        """As the three in turn, but in place and without the halves: a quarter in the end."""
+        """State, response and balance one after the other, in place; their two factors 1/2 are taken as 1/4."""
         d, a = self.differences.of(u)
         (d_right, d_down), (a_right, a_down) = d.unbind(-3), a.unbind(-3)
         first, shear = (self.local / 4)[:, None].unbind(-3)

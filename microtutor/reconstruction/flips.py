@@ -10,7 +10,7 @@ from microtutor.reconstruction.targets import Target
 
 
 def two_valued(images: Tensor, target: Target) -> Tensor:
-    """The two-valued images nearest to these that keep to the target, shape (batch, H, W) or (batch, n, H, W).
+    """Two-valued images made from nearly two-valued ones, shape (batch, H, W) or (batch, n, H, W).
 
     For one phase, the brightest pixels become 1, as many as the volume fraction asks for; with a periodic boundary,
     `flip_pixels` then lowers the statistics error. With several phases each pixel goes to its largest share.

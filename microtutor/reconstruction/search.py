@@ -69,9 +69,9 @@ def reconstruct(
         seed: chooses the noise; different seeds find different images.
         steps: most steps to take; without a start the first fifth, but at most 120, is Adam's. 600 by default.
         tolerance: an image whose statistics error is at most this is done, 1e-10 by default. A `ConvergenceWarning`
-            says how many images did not get there, and how far they came, but to who asks for a number of steps and no
-            tolerance. With extra terms none stops early. Not every image can be found: of small images in which each
-            pixel is as good as independent (noise, or blocks of 2 x 2) no method of this kind finds many.
+            says how many images did not get there, and how far they came; there is none if steps are given and no
+            tolerance. With extra terms no image stops early. Not every image can be found: small images whose pixels
+            are nearly independent (noise, or blocks of 2 x 2) are often out of reach for every method of this kind.
         binary: make the images two-valued in the end: with one phase, a threshold at the wanted volume fraction, and
             with a periodic boundary then single pixels are flipped as long as that lowers the error. It ends a little
             above the error of the grey image, and far below that of a threshold at 0.5.
@@ -80,7 +80,8 @@ def reconstruct(
 
     Returns:
         Images in [0, 1], shape (..., H, W), or with phases (..., n, H, W), where they sum to 1 over the phases; with
-        realisations=k, (k, ...). Almost two-valued where the target is that of a two-valued image; quite so if binary.
+        realisations=k, (k, ...). Almost two-valued where the target is that of a two-valued image; exactly two-valued
+        with binary=True.
 
     Raises:
         TypeError, ValueError: target_statistics is no float tensor of such a shape, not finite (statistics with a mask

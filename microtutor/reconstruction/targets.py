@@ -71,8 +71,8 @@ class Target:
         """Squared difference of spectral amplitudes, relative to those wanted, of each image.
 
         Its gradient does not vanish where images are nearly constant, as that of `error` does, so it is what a search
-        begins with. Statistics with an open boundary have no spectrum of their own: that of the same numbers taken as
-        periodic is near enough for a beginning.
+        begins with. Statistics with an open boundary have no spectrum of their own. They are treated as
+        periodic here, which is near enough for a beginning.
         """
         wanted = self.spectrum
         if self.phases is not None:

@@ -57,8 +57,7 @@ def autocorrelation_of_blocks(
         max_shift: largest shift along each axis, in pixels.
         phase: the label of the phase of interest.
         mask: confidence in each pixel, in [0, 1], an array of the same shape and kind; as for `autocorrelation`. Sums
-            are taken in float64 then, of values and of mask, in a quarter of the pixels at a time. Values may be NaN
-            where it is 0.
+            are then taken in float64, and blocks have a quarter of the pixels. Values may be NaN where the mask is 0.
         boundary: as for `autocorrelation`, but by default "open".
         block: side of a block in pixels, best many times max_shift. A block of n pixels with its border takes about
             6 n bytes, with a mask four times as much; by default a gigabyte.

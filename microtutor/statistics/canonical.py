@@ -44,9 +44,10 @@ def canonical_form(images: Tensor) -> Tensor:
 
 
 def canonical_batch(images: Tensor) -> Tensor:
-    """`canonical_form` of a batch to train on, of images that are known to be finite: no program waits for its GPU.
+    """The same as `canonical_form`, for a training batch whose images are finite: the program never waits for a GPU.
 
-    As it is not asked which images tie, all are looked at twice, which takes more memory, and on a processor more time.
+    Which images have a tie is not asked, as the answer would have to come from the GPU. So all are looked at twice,
+    which takes more memory, and on a processor more time.
     """
     return _in_canonical_form(images, ask=images.device.type in ("cpu", "mps"))
 

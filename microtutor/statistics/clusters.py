@@ -29,6 +29,9 @@ def label_clusters(
 ) -> Tensor:
     """Number the connected clusters of a phase: 1, 2, 3, ... in each image, and 0 outside the phase.
 
+    >>> label_clusters(torch.tensor([[1., 0., 1., 1., 0., 1.]]))
+    tensor([[1, 0, 2, 2, 0, 1]])
+
     Args:
         m: two-valued phase, 0 or 1, shape (..., H, W).
         boundary: "periodic" joins what meets across opposite borders, "open" does not; or one for each axis.
@@ -41,9 +44,6 @@ def label_clusters(
 
     Raises:
         TypeError, ValueError: as `autocorrelation`; m has other values than 0 and 1.
-
-    >>> label_clusters(torch.tensor([[1., 0., 1., 1., 0., 1.]]))
-    tensor([[1, 0, 2, 2, 0, 1]])
     """
     m, weight, boundaries = prepared_phase(m, mask, boundary, ndim)
     check_bool(diagonals, name="diagonals")

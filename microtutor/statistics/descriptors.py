@@ -84,9 +84,9 @@ def chord_length_distribution(
     """Chord lengths: the shares of chords of 1, 2, 3, ... pixels, a chord being a longest run of phase along an axis.
 
     Not differentiable. Chords end where the phase ends. Those that end at an open border, or at a pixel of no
-    confidence, go on where nobody sees: their true length is not known. "drop" leaves them out, and as it is
-    the long ones that are cut most, too few long ones remain; "keep" counts them with the length that is seen, which is
-    too short. The longer the side against the chords, the less it matters; periodic boundaries cut none.
+    confidence, may go on beyond it: their true length is not known. "drop" leaves them out; long chords are
+    cut more often than short ones, so too few long ones remain. "keep" counts them with the length that is seen, which
+    is too short. Both errors are small in an image much longer than its chords. Periodic boundaries cut none.
 
     Args:
         m: two-valued phase, 0 or 1, shape (..., H, W).
@@ -99,8 +99,7 @@ def chord_length_distribution(
 
     Returns:
         Shape (..., n + 1) for a side of n pixels; entry l belongs to chords of l pixels, however large these are along
-        the axis; entry 0 is 0. Shares sum to 1;
-        they are NaN if there is no chord.
+        the axis; entry 0 is 0. Shares sum to 1; they are NaN if there is no chord.
 
     Raises:
         TypeError, ValueError: as `lineal_path`; m has other values than 0 and 1, cut is unknown.

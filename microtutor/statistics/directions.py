@@ -28,9 +28,10 @@ def anisotropy(
     """How much a structure prefers a direction: 0 if none, towards 1 for layers and fibres.
 
     The tensor T, the sum over shifts of the products of the slopes of f along the axes, has its largest eigenvalue
-    across the structure and its smallest along it. Stretching a structure with no preferred direction a-fold divides
-    the one by the other a² times, so that 1 - sqrt(smallest / largest) gives 1 - 1/a. By Parseval's theorem T is a sum
-    over waves, the second moment of the power spectrum P, in which waves shorter than four pixels count alike:
+    across the structure and its smallest along it. Stretch a structure without preferred direction by a factor a:
+    the largest is then a² times the smallest, so that 1 - sqrt(smallest / largest) gives 1 - 1/a. By Parseval's theorem
+    T is a sum over waves, the second moment of the power spectrum P, in which waves shorter than four pixels count
+    alike:
 
         T = sum_k k k^T P_k² / (1 + (4 px |k|)²), with k in cycles per length.
 

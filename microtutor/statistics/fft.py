@@ -34,7 +34,7 @@ def full_precision(x: Tensor) -> Tensor:
 
 
 def fits(shape: torch.Size, image: torch.Size) -> bool:
-    """Whether a shape broadcasts to that of an image, and not beyond it."""
+    """Whether a mask of this shape fits an image: it broadcasts to the image's shape and makes it no larger."""
     return len(shape) <= len(image) and all(n in (1, wanted) for n, wanted in zip(shape[::-1], image[::-1]))
 
 
@@ -78,7 +78,7 @@ def checked_pairs(pairs: Any, phases: int) -> list[tuple[int, int]]:
 
 
 def shifts_in_reach(shape: torch.Size, max_shift: int | None) -> Reach:
-    """The least and the greatest shift wanted along each axis: all of an image's, or those up to max_shift."""
+    """The least and the greatest shift along each axis: those of the whole image, or of at most max_shift."""
     if max_shift is None:
         return tuple((-(n // 2), (n - 1) // 2) for n in shape)
     reach = check_count(max_shift, name="max_shift", minimum=0)
@@ -126,7 +126,7 @@ def _periodic_means(a: Tensor, b: Tensor, boundaries: tuple[Boundary, ...], reac
 
 
 def spectrum_of(m: Tensor, ndim: int) -> Tensor:
-    """rfftn(m) over the last axes; where that rounds by a share of the mean, the mean is taken off first."""
+    """rfftn(m) over the last axes; for sides that are not fast the mean is taken off first, as they round more."""
     axes, shape = spatial_axes(ndim), m.shape[-ndim:]
     if is_fast(shape):
         return rfftn(m.contiguous(), dim=axes)  # torch 2.6 refuses what was expanded
@@ -145,7 +145,7 @@ def power_of(m: Tensor, ndim: int) -> Tensor:
 
 
 def image_of(spectrum: Tensor, shape: torch.Size) -> Tensor:
-    """irfftn(spectrum), accurate where `spectrum_of` is; it may overwrite its argument."""
+    """The image of a spectrum from `spectrum_of`: irfftn(spectrum). It may overwrite its argument."""
     axes = spatial_axes(len(shape))
     if is_fast(shape):
         return irfftn(spectrum, s=shape, dim=axes)
@@ -157,7 +157,7 @@ def image_of(spectrum: Tensor, shape: torch.Size) -> Tensor:
 
 @cache
 def is_fast(shape: tuple[int, ...]) -> bool:
-    """Whether all sides have small prime factors alone: FFTs of others are slower, and round more."""
+    """Whether every side has small prime factors only: FFTs of other sides are slower and round more."""
     return all(n == fast_length(n) for n in shape)
 
 
@@ -188,7 +188,7 @@ def sums_of_products(a: Tensor, b: Tensor, boundaries: tuple[Boundary, ...], rea
 
 
 def _all_products(a: Tensor, b: Tensor, lengths: tuple[int, ...], reach: Reach, scale: int, out: Tensor) -> None:
-    """Write into out the sum for every shift, times the number of frequencies and over scale."""
+    """Write the sum for every shift into out, multiplied by the number of frequencies and divided by scale."""
     axes = spatial_axes(len(lengths))
     product = rfftn(a.contiguous(), s=lengths, dim=axes).conj() * rfftn(b.contiguous(), s=lengths, dim=axes)
     level = take_zero_frequency(product.div_(scale)).real
@@ -197,7 +197,7 @@ def _all_products(a: Tensor, b: Tensor, lengths: tuple[int, ...], reach: Reach, 
 
 
 def _even_products(a: Tensor, _: Tensor, lengths: tuple[int, ...], reach: Reach, scale: int, out: Tensor) -> None:
-    """As `_all_products` of a with itself: real and even, like its transform, so half of it gives the other half.
+    """What `_all_products(a, a)` does, with half the work: f(-r) = f(r), so one half of the shifts gives the other.
 
     What is too large for a processor's cache is worked on in parts: columns along the first axis, then rows.
     """
@@ -241,7 +241,7 @@ def squared_modulus(spectrum: Tensor) -> Tensor:
 
 
 def take_zero_frequency(spectrum: Tensor) -> Tensor:
-    """The entry of frequency zero, and 0 in its place: the transform back rounds a third as much without it."""
+    """Put 0 at frequency zero and return what stood there: without it the transform back rounds a third as much."""
     zero = (slice(None), *[slice(1)] * (spectrum.ndim - 1))
     level = spectrum[zero].clone()
     spectrum[zero] = 0
@@ -249,7 +249,7 @@ def take_zero_frequency(spectrum: Tensor) -> Tensor:
 
 
 def parts_for_cache(count: int, size: int, like: Tensor) -> Iterator[slice]:
-    """Slices of count things of that size that fit a processor's cache; on a GPU, or for autograd, all at once."""
+    """Slices of 0 ... count - 1: of so many things of that size as fit a processor's cache; on a GPU, one for all."""
     step = max(1, CHUNK // size) if like.device.type == "cpu" and not like.requires_grad else max(1, count)
     return (slice(i, min(i + step, count)) for i in range(0, count, step))
 

@@ -18,19 +18,19 @@ Pair = tuple[int, int]
 def independent_pairs(phases: int, *, fewest: bool = False) -> list[Pair]:
     """Pairs of phases whose correlations determine those of all pairs, for `two_point_statistics` and `complete_set`.
 
+    >>> independent_pairs(3), independent_pairs(3, fewest=True)
+    ([(0, 0), (0, 1), (1, 1)], [(0, 0), (0, 1)])
+
     Args:
         phases: number of phases n.
         fewest: n - 1 pairs only, phase 0 with all but the last. The others then follow by divisions by the spectrum of
-            phase 0, which fail where it vanishes, as it does in regular structures. Unless told, the n (n - 1) / 2
-            pairs (i, j) with i <= j, none of them the last phase: the others follow by sums, always.
+            phase 0, which fail where it vanishes, as it does in regular structures. By default the n (n - 1) / 2
+            pairs (i, j) with i <= j, none of them the last phase: the others always follow by sums.
 
     Raises:
         TypeError, ValueError: phases is no whole number of at least 2.
 
     Source: Niezgoda, Fullwood & Kalidindi (2008), for the n - 1 pairs.
-
-    >>> independent_pairs(3), independent_pairs(3, fewest=True)
-    ([(0, 0), (0, 1), (1, 1)], [(0, 0), (0, 1)])
     """
     known = range(check_count(phases, name="phases", minimum=2) - 1)
     return (

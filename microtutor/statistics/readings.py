@@ -86,7 +86,7 @@ def directional_average(
         f: statistics, shape (..., H, W), zero shift at index 0.
         directions: a number n, of angles 0, 180/n, 2 * 180/n, ... degrees (in two dimensions only), counted from the
             width, to the right, anticlockwise, so that 90 points up; or a list of vectors (down, right), with ndim=3
-            (deeper, down, right). Unless told, 4 angles in two dimensions, and otherwise the axes, in their order.
+            (deeper, down, right). By default 4 angles in two dimensions, and otherwise the axes, in their order.
         ndim, centred, weight, spacing: as for `radial_average`; angles and vectors are those of the material, not of
             the grid.
 
@@ -126,7 +126,7 @@ def correlation_length(
     weight: Tensor | None = None,
     spacing: float | Sequence[float] = 1.0,
 ) -> Tensor:
-    """How far points know of each other: where the covariance, averaged over directions, has decayed.
+    """The distance over which points are correlated: where the covariance, averaged over directions, has decayed.
 
     The covariance f - φ² is divided by its value at zero shift, φ - φ² for a two-valued phase. "decay" is the distance
     at which it first comes down to 1/e, "integral" its integral over distance up to where it first comes down to 0,
@@ -181,11 +181,12 @@ def specific_surface(
 
     One pixel along axis k, f falls by half the number of pixel faces across k between phase and rest, per pixel. So
     s_k = 2 (f(0) - f(e_k)), divided by the size of a pixel along k, is, exactly, the interface projected along axis k.
-    How much a smooth interface measures that was drawn in pixels cannot be read off them; it lies between the root of
-    the sum of squares of s_k and their sum. Hence three methods:
+    A smooth interface that was drawn in pixels has another area than their faces. It lies between the root of the sum
+    of squares of s_k and their sum, and where depends on its shape. Hence three methods:
 
     * "isotropic": an interface that faces all directions alike: the sum times pi/4 in two dimensions, 2/3 in three.
-      A disc or ball comes out right but for its pixels; flat layers along the axes come out 21 % (33 %) too small.
+      A disc or ball comes out right, up to the error of its pixels; flat layers along the axes come out 21 % (33 %) too
+      small.
     * "layers": flat parallel layers, at whatever angle: the root of the sum of squares.
     * "pixels": the faces of the pixels themselves, as `variation` counts them: the sum.
 

@@ -42,8 +42,8 @@ class TwoPointStatistics(TransformerMixin, BaseEstimator):
         dtype: "float32" or "float64"; by default float64 for a float64 X, and float32 for any other.
         mask: confidence in each pixel, in [0, 1], shape (H, W), the same for all images; as for `autocorrelation`.
         missing: take NaN in X for pixels that are not known, in any of the phases: a mask for each image. The mask of a
-            numpy.ma array says the same, asked or not. Under any kind of mask, features of shifts that no pair of known
-            pixels has are NaN; choose max_shift below them.
+            numpy.ma array says the same, with or without this. Under any kind of mask, features of shifts that no pair
+            of known pixels has are NaN; choose max_shift below them.
 
     Attributes:
         n_features_in_: numbers in one image.
