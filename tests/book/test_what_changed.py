@@ -64,3 +64,12 @@ def test_the_rows_of_rock_are_those_of_today():
     now = [f"{many['ratio']:.3f}", f"{many['statistics_error_mean']:.2e}", f"{cut:.2e}"]
     now += [f"{prior[name]['volume_fraction']['mean']:.3f}" for name in ("berea", "berea-data")]
     assert re.findall(r"^\| `berea.*\| ([\d.e-]+) \|$", TEXT, re.MULTILINE) == now
+
+
+def test_the_older_records_are_those_the_page_names():
+    """Once they are recorded anew, the page has to say so."""
+    recorded = {name: read_record(name)["commit"] for name in ("reconstruction", "properties")}
+    if recorded == {"reconstruction": "ea6e9271bd6e", "properties": "a344f57740bf"}:
+        assert "**Not recorded anew:**" in TEXT
+    else:
+        assert "**Not recorded anew:**" not in TEXT
