@@ -23,6 +23,7 @@ STREAMS: dict[str, Callable[..., tuple[int, ...]]] = {
     "decoder noise": lambda seed: (seed, 5),
     "prior": lambda seed: (seed, 6),
     "prior noise": lambda seed: (seed, 7),
+    "prior fit": lambda seed, index: (seed, 8, index),
     "search": lambda seed: (seed,),
     # the fixed templates of the canonical form, which all weights were trained with: one for each axis, one for both
     "canonical form": lambda which: (2402, which),

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from microtutor.cli.options import parse_settings
+from microtutor.evaluation import latent_summary, valid_lines
 from microtutor.microstructures import LineImages
 from microtutor.models import VAE
 from microtutor.statistics import autocorrelation, radial_average
@@ -38,7 +39,11 @@ def test_train_then_evaluate(tmp_path):
     assert written["configuration"]["size"] == 32
     assert len(written["metrics"]) == 3
     assert written["images_seen"] == 32
-    assert VAE.from_pretrained(tmp_path / "run").size == 32
+    vae = VAE.from_pretrained(tmp_path / "run")
+    assert vae.size == 32
+    assert latent_summary(vae, LineImages(size=32).sample(500).images).table() in said.output
+    valid = valid_lines(vae.sample(500)).float().mean()
+    assert f"valid line images out of draws from N(0, 1) {valid:8.1%}" in said.output
     said = run("evaluate", tmp_path / "run", "--images", 10, "--count", "3-6")
     assert said.exit_code == 0, said.output
     assert "6.31e-05" in said.output  # the paper's number for the harder set

@@ -27,7 +27,7 @@ def test_no_two_purposes_share_a_stream():
     drawn = {
         (name, *numbers): first(named_generator(name, *numbers)) for name in STREAMS for numbers in numbers_of(name)
     }
-    assert len(drawn) == 9 * (4 * 4 + 16 + 4 + 4) + 3
+    assert len(drawn) == 9 * (4 * 4 + 16 + 4 + 4 + 4) + 3
     assert len(set(drawn.values())) == len(drawn)
 
 

@@ -7,7 +7,7 @@ import shlex
 import sys
 from pathlib import Path
 from textwrap import indent
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -39,6 +39,12 @@ from microtutor.cli.options import (
     positive,
 )
 from microtutor.files import check_outputs, replacing, write_csv
+
+if TYPE_CHECKING:  # the others are imported where they are used: a command that is refused should not wait for PyTorch
+    from microtutor.models import VAE
+    from microtutor.training import TrainingConfig
+
+IMAGES_OF_LATENTS = 500  # that latents are measured on, and that are drawn, after a training
 
 app = typer.Typer(
     cls=Commands,
@@ -98,7 +104,19 @@ def train(
     if record is not None:
         measured: dict[str, Any] = {"config": config, "vae": vae, "run_folder": output, "evaluations": evaluations}
         write_record(record, command=_command(), commit=commit, **measured)
-    typer.echo(evaluations[0].table())
+    typer.echo(f"{evaluations[0].table()}\n\n{_latents(vae, config)}")
+
+
+def _latents(vae: VAE, config: TrainingConfig) -> str:
+    """What the latents of a trained network are like, and what comes of drawing them, in lines to print."""
+    from microtutor.evaluation import latent_summary, valid_lines
+
+    images = config.source().sample(max(IMAGES_OF_LATENTS, 2 * vae.latent_dim)).images
+    said = latent_summary(vae, images).table()
+    if config.material != "lines":
+        return said
+    valid = valid_lines(vae.sample(IMAGES_OF_LATENTS), config.count).float().mean().item()
+    return f"{said}\n{'valid line images out of draws from N(0, 1)':44}{valid:>8.1%}"
 
 
 @app.command()
@@ -355,7 +373,7 @@ def reproduce(
 
 @app.command()
 def experiment(
-    name: Annotated[str, typer.Argument(help="alpha, beta, latent, ablation, full-size, harder, grey or paper")],
+    name: Annotated[str, typer.Argument(help="alpha, beta, latent, ablation, full-size, harder, grey, share or paper")],
     output: Annotated[
         Path | None, typer.Option(help="CSV file; by default runs/NAME.csv", parser=path, metavar="PATH")
     ] = None,

@@ -76,7 +76,8 @@ class Prior(nn.Module):
         """The mixture under which latents are most likely, found by scikit-learn.
 
         Args:
-            latents: (n, latent_dim), of training images; whitened ones are fitted best.
+            latents: (n, latent_dim), of training images: one draw of the latents of each, so that no Gaussian gets
+                thinner than what the encoder leaves open. Those of a whitened network are fitted best.
             components: how many Gaussians; None tries each of `COMPONENTS`, leaves out a tenth of the latents, and
                 keeps the number under which these are most likely.
             seed: of the places where the search begins.
@@ -99,7 +100,7 @@ class Prior(nn.Module):
         if len(latents) < 20:
             raise ValueError(f"expected at least 20 latents to choose the number of components, got {len(latents)}")
         kept = round(len(latents) * (1 - HELD_OUT))
-        order = torch.randperm(len(latents), generator=named_generator("search", seed)).to(latents.device)
+        order = torch.randperm(len(latents), generator=named_generator("prior fit", seed, 0)).to(latents.device)
         learned, held_out = latents[order[:kept]], latents[order[kept:]]
         scores = {
             n: cls._fitted(learned, n, seed).log_density(held_out.float()).mean().item()

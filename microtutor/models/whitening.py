@@ -14,6 +14,7 @@ from microtutor.microstructures.samples import Images, checked_images
 from microtutor.models.prior import Prior
 from microtutor.models.vae import LOG_VARIANCE_RANGE, VAE, check_vae, evaluation_mode
 from microtutor.statistics import canonical_form
+from microtutor.streams import named_generator
 
 BATCH = 100  # images that are drawn and encoded at a time
 
@@ -22,6 +23,8 @@ def finish(
     vae: VAE, source: Images[Any] | Any, *, images: int = 20_000, components: int | None = None, seed: int = 0
 ) -> VAE:
     """A trained VAE with whitened latents and a fitted prior; it makes the same reconstructions as before.
+
+    The prior is fitted to one draw of the latents of each image.
 
     Args:
         vae: a trained network; it stays as it is.
@@ -47,8 +50,11 @@ def finish(
     check_count(seed, name="seed", minimum=0, below=2**32)
     if components is not None:
         check_count(components, name="components", below=images)
-    white, latents = _whitened(vae, _features(vae, _drawn(source, images, vae.size, seed)))
-    white.set_prior(Prior.fit(latents, components, seed=seed))
+    features = _features(vae, _drawn(source, images, vae.size, seed))
+    white = _whitened(vae, features)
+    mean, log_variance = _encoded(white, features)
+    noise = torch.randn(mean.shape, generator=named_generator("prior fit", seed, 1), dtype=mean.dtype)
+    white.set_prior(Prior.fit(mean + noise * (0.5 * log_variance).exp(), components, seed=seed))
     return white
 
 
@@ -84,7 +90,7 @@ def whiten(vae: VAE, images: Tensor) -> VAE:
         raise ValueError(
             f"expected at least two images of shape (n, 1, {vae.size}, {vae.size}), got {describe(images)}"
         )
-    return _whitened(vae, _features(vae, images.split(BATCH)))[0]
+    return _whitened(vae, _features(vae, images.split(BATCH)))
 
 
 def _drawn(source: Any, images: int, size: int, seed: int) -> Iterator[Tensor]:
@@ -103,28 +109,38 @@ def _features(vae: VAE, batches: Iterable[Tensor]) -> Tensor:
     return torch.cat(made)
 
 
+def _last_layer(vae: VAE) -> tuple[Tensor, Tensor]:
+    """Weight and bias that make the latents of features, in float64 on the CPU."""
+    return vae.to_latent.weight.detach().cpu().double(), vae.to_latent.bias.detach().cpu().double()
+
+
+def _encoded(vae: VAE, features: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and log-variance of the latents, from the features of images."""
+    mean, log_variance = nn.functional.linear(features, *_last_layer(vae)).chunk(2, -1)
+    return mean, log_variance.clamp(*LOG_VARIANCE_RANGE)
+
+
 @torch.no_grad()
-def _whitened(vae: VAE, features: Tensor) -> tuple[VAE, Tensor]:
-    """The whitened network, and the means of its latents, from the features of images."""
-    weight, bias = (p.detach().cpu().double() for p in (vae.to_latent.weight, vae.to_latent.bias))
-    mean, log_variance = nn.functional.linear(features, weight, bias).chunk(2, -1)
-    variance = log_variance.clamp(*LOG_VARIANCE_RANGE).exp()
+def _whitened(vae: VAE, features: Tensor) -> VAE:
+    """The whitened network, from the features of images."""
+    mean, log_variance = _encoded(vae, features)
+    variance = log_variance.exp()
     centre, covariance = mean.mean(0), mean.T.cov(correction=0) + variance.mean(0).diag()
     values, vectors = torch.linalg.eigh(covariance)
     there, back = (vectors * values.pow(power) @ vectors.T for power in (-0.5, 0.5))
 
+    (of_mean, of_variance), (bias_of_mean, bias_of_variance) = (p.chunk(2) for p in _last_layer(vae))
     design = torch.cat([features, torch.ones_like(features[:, :1])], 1)
     wanted = (variance @ there.square().T).log()
-    change = torch.linalg.lstsq(design, wanted - log_variance, rcond=1e-6, driver="gelsd").solution
-    of_mean, of_variance = weight.chunk(2)
-    centred = bias.chunk(2)[0] - centre
+    as_it_is = nn.functional.linear(features, of_variance, bias_of_variance)  # before it is kept within limits
+    change = torch.linalg.lstsq(design, wanted - as_it_is, rcond=1e-6, driver="gelsd").solution
     white = copy.deepcopy(vae).eval()
     white.set_prior(None)
     white.to_latent.weight.copy_(torch.cat([there @ of_mean, of_variance + change[:-1].T]))
-    white.to_latent.bias.copy_(torch.cat([there @ centred, bias.chunk(2)[1] + change[-1]]))
+    white.to_latent.bias.copy_(torch.cat([there @ (bias_of_mean - centre), bias_of_variance + change[-1]]))
 
     first = next(layer for layer in white.decoder.modules() if isinstance(layer, nn.Linear))
     columns = first.weight[:, : vae.latent_dim].cpu().double()  # those after it take noise
     first.weight[:, : vae.latent_dim].copy_(columns @ back)
     first.bias.add_((columns @ centre).to(first.bias))
-    return white, (mean - centre) @ there
+    return white
