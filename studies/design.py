@@ -28,7 +28,7 @@ from torch import Tensor
 from microtutor.design import LEVELS, Designs, design, property_named
 from microtutor.environment import current_commit, report_environment
 from microtutor.evaluation import diversity
-from microtutor.files import write_json
+from microtutor.files import read_json, write_json
 from microtutor.microstructures import LineImages, RockCrops
 from microtutor.models import VAE, Prior
 from microtutor.reconstruction.flips import brightest
@@ -44,33 +44,37 @@ Measure = Callable[[Tensor], Tensor]
 
 def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--targets", type=int, default=50, help="on rock; a fifth of it on lines")
-    parser.add_argument("--searches", type=int, default=6, help="targets of Bayesian optimisation, on rock")
-    parser.add_argument("--library", type=int, default=LIBRARY, help="training images to look up")
+    parser.add_argument("--targets", type=int, default=50, help="on rock; a tenth of it on lines")
+    parser.add_argument("--searches", type=int, default=4, help="targets of Bayesian optimisation, on rock")
+    parser.add_argument(
+        "--library", type=int, default=LIBRARY, help="training images to look up; a fifth of it on lines"
+    )
+    parser.add_argument("--case", action="append", help="rock; lines; lines, anisotropy; by default all, one by one")
     parser.add_argument("--record", type=Path, default=RESULTS / "design.json", help="JSON file to write")
-    chosen, commit, began = parser.parse_args(words), current_commit(), time.perf_counter()
+    chosen, commit, began = parser.parse_args(words), current_commit(), time.process_time()
+    command = shlex.join(["python", "studies/design.py", *(sys.argv[1:] if words is None else words)])
     torch.set_num_threads(1)
-    few, least = max(2, chosen.targets // 5), max(1, chosen.searches // 3)
+    few = max(2, chosen.targets // 10)
     cases = {
-        "rock": ("berea", RockCrops("berea"), "conductivity", chosen.targets, chosen.searches),
-        "lines": ("lines-1-4", LineImages(), "conductivity", few, least),
-        "lines, anisotropy": ("lines-1-4", LineImages(), "anisotropy", few, least),
+        "rock": ("berea", RockCrops("berea"), "conductivity", chosen.targets, chosen.searches, chosen.library),
+        "lines": ("lines-1-4", LineImages(), "conductivity", few, 1, chosen.library // 5),
+        "lines, anisotropy": ("lines-1-4", LineImages(), "anisotropy", few, 1, chosen.library // 5),
     }
-    found = {}
-    for name, (weights, source, wanted, targets, searches) in cases.items():
+    for name in chosen.case or cases:
         print(name, file=sys.stderr, flush=True)
-        task = Task(VAE.from_pretrained(weights), source, wanted, chosen.library)
-        found[name] = {"weights": weights, "property": wanted} | task.report(targets, searches)
-    about = {
-        "command": shlex.join(["python", "studies/design.py", *(sys.argv[1:] if words is None else words)]),
-        "commit": commit,
-        "environment": report_environment(show=False),
-        "threads": 1,
-        "contrast": CONTRAST,
-        "structures": EACH,
-        "library": chosen.library,
-    }
-    write_json(chosen.record, about | {"seconds": round(time.perf_counter() - began, 1)} | found)
+        weights, source, wanted, targets, searches, library = cases[name]
+        task = Task(VAE.from_pretrained(weights), source, wanted, library)
+        found = {"weights": weights, "property": wanted, "library": library} | task.report(targets, searches)
+        about = {
+            "command": "python studies/design.py",
+            "commit": commit,
+            "environment": report_environment(show=False),
+            "threads": 1,
+            "contrast": CONTRAST,
+            "structures": EACH,
+        }
+        done = {"command": command, "seconds": round(time.process_time() - began, 1)}
+        write_json(chosen.record, (read_json(chosen.record) or {}) | about | {name: done | found})
 
 
 class Task:
@@ -100,10 +104,10 @@ class Task:
         low, high = self.values.quantile(torch.tensor([0.02, 0.98])).tolist()
         wanted = torch.linspace(low, high, targets).tolist()
         chosen = {round(i) for i in np.linspace(0, targets - 1, searches)}
-        made, rows, ratios, began = [], {}, [], time.perf_counter()
+        made, rows, ratios, began = [], {}, [], time.process_time()
         for seed, target in enumerate(wanted):
             made.append(design(self.vae, target, property=self.property, prior=self.prior, n=EACH, seed=seed))
-        seconds = (time.perf_counter() - began) / (EACH * targets)
+        seconds = (time.process_time() - began) / (EACH * targets)
         for seed, (target, mine) in enumerate(zip(wanted, made)):
             ratios.append(self.variety(mine))
             for name, errors in self.rivals(target, int(mine.calls.sum()), seed, search=seed in chosen).items():
