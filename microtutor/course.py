@@ -34,6 +34,7 @@ CHAPTERS = (
     "realisations",
     "rock_vae",
     "properties",
+    "design",
 )
 _WINDOWS = os.name == "nt"
 _PACKAGE = Path(__file__).parent

@@ -116,7 +116,7 @@ def test_chapters_by_name_come_in_the_order_of_the_book(work):
     ("arguments", "expected"),
     [
         (["course", "fft_way", "fft-way", "x"], "expected chapters out of microstructures, counting_pairs, "),
-        (["course", "fft_way", "fft-way", "x"], "properties; got fft-way, x"),
+        (["course", "fft_way", "fft-way", "x"], "properties, design; got fft-way, x"),
         (["taken"], "expected a folder for the notebooks, got the file taken; choose another name"),
         (["taken/course"], f"cannot write {Path('taken/course/01_microstructures.ipynb')}: "),
     ],
