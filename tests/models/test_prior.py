@@ -113,6 +113,7 @@ def test_fit_leaves_no_gradient_and_follows_the_seed():
         (lambda: Prior(3, 0), ValueError, "expected components of at least 1.*, got 0"),
         (lambda: tiny().set_prior(Prior(4)), ValueError, "expected a prior of 3 latents, got one of 4"),
         (lambda: tiny().set_prior("normal"), TypeError, "expected prior as a Prior, got 'normal'"),
+        (lambda: tiny().sample(3, passes=-1), ValueError, "expected passes of at least 0, got -1"),
         (lambda: tiny(prior=-1), ValueError, "expected prior of at least 0, got -1"),
     ],
 )
@@ -134,6 +135,16 @@ def test_sample_without_a_prior_decodes_standard_normal_latents():
     network = tiny()
     assert network.prior is None
     torch.testing.assert_close(network.sample(5, seed=2), network.decode(Prior(3).sample(5, seed=2)), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("canonical", [True, False])
+def test_passes_bring_the_images_through_the_network_again(canonical):
+    network = with_prior(canonical=canonical)
+    wanted = network.sample(6)
+    for passes in (1, 2):
+        wanted = network.reconstruct((wanted > 0.5).float())
+        torch.testing.assert_close(network.sample(6, passes=passes), wanted, rtol=0, atol=1e-5)
+    assert not torch.allclose(wanted, network.sample(6))
 
 
 def test_each_image_has_noise_of_its_own():
