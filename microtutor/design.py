@@ -169,7 +169,7 @@ def design(
     draws = prior.sample(max(n, DRAWS), seed=seed)
     with evaluation_mode(vae), torch.inference_mode(False), torch.enable_grad():
         start = draws[:n].to(next(vae.parameters()))
-        search = _Search(vae, measure, target, start, torch.cov(draws.T).to(start), steps)
+        search = _Search(vae, measure, target, start, torch.cov(draws.T).reshape(vae.latent_dim, -1).to(start), steps)
         for near in (max(NEAR, tolerance), tolerance):  # the second time round, what the cut could not mend
             search.move(near)
             search.trim(tolerance)
