@@ -40,7 +40,8 @@ class TrainingConfig:
 
     The default recipe brings every image to canonical form, warms up in data space (squared pixel error against the
     canonical image, its weight falling linearly from 1 to 0 over the first `data_warm_up` of the steps while the
-    statistics loss rises from 0 to 1), and ends on the statistics loss alone.
+    statistics loss rises from 0 to 1), and ends on the statistics loss alone. The presets for lines keep half of data
+    space to the end (final_data_share=0.5): the pictures are cleaner, at no worse statistics.
 
     Data:
         material: "lines"; "berea" or "ketton" for crops of a rock (see `RockCrops`); "own" if `train` gets a source.
@@ -248,11 +249,13 @@ class TrainingConfig:
 
 PRESETS = {
     # 64 x 64 pixels, for a lesson: about a minute on two CPU cores
-    "classroom": TrainingConfig(size=64, channels=32, steps=2000, validation_images=500),
+    "classroom": TrainingConfig(size=64, channels=32, steps=2000, final_data_share=0.5, validation_images=500),
     # 224 x 224 pixels, as the paper: about half an hour on one CPU core that has units for bfloat16
-    "laptop": TrainingConfig(steps=6000, precision="auto"),
+    "laptop": TrainingConfig(steps=6000, final_data_share=0.5, precision="auto"),
     # the same network, more images, for a CUDA device
-    "gpu": TrainingConfig(steps=12_000, batch_size=128, precision="auto", device="cuda", validate_every=400),
+    "gpu": TrainingConfig(
+        steps=12_000, batch_size=128, final_data_share=0.5, precision="auto", device="cuda", validate_every=400
+    ),
     # crops of Berea sandstone, 128 x 128 pixels: about twenty minutes on one CPU core
     "rock": TrainingConfig(
         material="berea", size=128, latent_dim=32, amplitude=4.0, data_warm_up=0.2, steps=6000, precision="auto"
