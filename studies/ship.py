@@ -2,26 +2,32 @@
 
     python studies/ship.py microtutor/results/lines-1-4.json runs/lines-1-4
 
-The weights are stored in float16 and measured as they are stored; the card beside them says where they come from.
+The latents are whitened first, and a prior is fitted to them. The weights are stored in float16 and measured as they
+are stored, as encoded and refined; the card beside them says where they come from.
 """
 
 import argparse
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
-from microtutor.evaluation import evaluate_on_seeds
+from microtutor.evaluation import evaluate_on, evaluate_on_seeds, latent_summary, valid_lines
 from microtutor.files import CARD_FILE, WEIGHT_FILE, write_json
-from microtutor.models import VAE
+from microtutor.models import VAE, finish
 from microtutor.models.weights import WEIGHTS
 from microtutor.records import metrics_by_seed
+from microtutor.statistics import canonical_form
 from microtutor.training import TrainingConfig
 
 IMAGES = {"lines": 1000}  # rock takes longer to measure
 IMAGES_OF_ROCK = 200
+COMPONENTS = 200  # of the prior: the held-out likelihood is best with 100 to 200 of them
+STEPS = 50  # of refinement
+DRAWS = 500  # from the prior
 KEPT = (
     "command",
     "seed",
@@ -56,9 +62,12 @@ def main(words: Sequence[str] | None = None) -> None:
 def ship(record_path: Path, run_folder: str) -> None:
     record = json.loads(record_path.read_text(encoding="utf-8"))
     folder, config = WEIGHTS / record_path.stem, TrainingConfig(**record["configuration"])
-    VAE.from_pretrained(run_folder).save_pretrained(folder, dtype=torch.float16)
-    vae, source = VAE.from_pretrained(folder), config.source()
-    images = IMAGES.get(config.material, IMAGES_OF_ROCK)
+    source, images = config.source(), IMAGES.get(config.material, IMAGES_OF_ROCK)
+    finished = finish(VAE.from_pretrained(run_folder), source, components=COMPONENTS)
+    finished.save_pretrained(folder, dtype=torch.float16)
+    vae = VAE.from_pretrained(folder)
+    refined = {0: evaluate_on(vae, source, images, 0, steps=STEPS)}
+    summary = latent_summary(vae, canonical_form(source.sample(images, seed=0).images))
     card = {
         "name": folder.name,
         "sha256": hashlib.sha256((folder / WEIGHT_FILE).read_bytes()).hexdigest(),
@@ -66,7 +75,13 @@ def ship(record_path: Path, run_folder: str) -> None:
         "evaluated on": f"sample({images}, seed=s) of the same source, split 'test', from the latent means",
         "limits": LIMITS.get(f"{config.material}, {config.loss}", LIMITS[config.material]),
         "metrics": metrics_by_seed(evaluate_on_seeds(vae, source, images)),
+        f"metrics, refined ({STEPS})": metrics_by_seed(refined),
+        "latents": {name: float(f"{value:.5g}") for name, value in asdict(summary).items()},
+        "prior": {"components": COMPONENTS},
     }
+    if config.material == "lines":
+        valid = valid_lines(vae.sample(DRAWS, seed=0), config.count).float().mean().item()
+        card["prior"] |= {"draws": DRAWS, "valid_share": float(f"{valid:.5g}")}
     card |= {name: record[name] for name in KEPT if name in record}
     if config.initial_weights is not None:  # the run that this one went on from is recorded beside it
         first = record_path.with_name(f"{Path(config.initial_weights).name}.json")
@@ -74,7 +89,7 @@ def ship(record_path: Path, run_folder: str) -> None:
             name: value for name, value in json.loads(first.read_text(encoding="utf-8")).items() if name in KEPT
         }
     write_json(folder / CARD_FILE, card)
-    print(json.dumps(card["metrics"], indent=2))
+    print(json.dumps({name: value for name, value in card.items() if name not in KEPT}, indent=2))
 
 
 if __name__ == "__main__":
