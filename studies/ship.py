@@ -76,7 +76,7 @@ def ship(record_path: Path, run_folder: str) -> None:
         "limits": LIMITS.get(f"{config.material}, {config.loss}", LIMITS[config.material]),
         "metrics": metrics_by_seed(evaluate_on_seeds(vae, source, images)),
         f"metrics, refined ({STEPS})": metrics_by_seed(refined),
-        "latents": {name: float(f"{value:.5g}") for name, value in asdict(summary).items()},
+        "latents": {k: float(f"{v:.5g}") if isinstance(v, float) else v for k, v in asdict(summary).items()},
         "prior": {"components": COMPONENTS},
     }
     if config.material == "lines":
