@@ -133,7 +133,8 @@ def evaluate(
     images: Images = 1000,
     seed: Seed = 0,
     refine: Annotated[
-        int, typer.Option(help="steps on the latents before an image is decoded, towards its statistics", min=0)
+        int,
+        typer.Option(help="steps on the latents before an image is decoded, towards its statistics", min=0, max=10**6),
     ] = 0,
     device: Device = "auto",
 ) -> None:

@@ -102,7 +102,7 @@ def table(rows: list[Row]) -> str:
         TypeError: rows is no list of them.
 
     >>> print(table([Row("mine", {"count_accuracy": 0.5})]).splitlines()[1].split())
-    ['mine', '-', '-', '-', '50.0%', '-']
+    ['mine', '-', '-', '-', '50.0%', '-', '-']
     """
     check_each(rows, check_instance, name="rows", kind=Row)
     width = max((len(row.name) for row in rows), default=0) + 2

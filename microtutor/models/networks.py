@@ -63,6 +63,13 @@ class CompactDecoder(nn.Sequential):
         layers += [nn.Conv2d(1, 1, 5, padding=2), nn.Sigmoid()]
         super().__init__(*layers)
 
+    def forward(self, input: Tensor) -> Tensor:
+        for layer in self:
+            input = layer(input)
+            if isinstance(layer, nn.Unflatten):  # channels last: convolutions are three times as fast on a processor
+                input = input.contiguous(memory_format=torch.channels_last)
+        return input
+
 
 class ResNetEncoder(nn.Module):
     """A torchvision ResNet without its last layer, and two dense layers: the paper's encoder is resnet152, frozen.

@@ -110,7 +110,6 @@ class VAE(nn.Module, PyTorchModelHubMixin):
             if decoder == "compact"
             else PaperDecoder(latent_dim + noise_dim, size)
         )
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # three times as fast on a processor
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of the latents of images (batch, 1, size, size): (batch, latent_dim) each."""

@@ -128,6 +128,7 @@ class _Run:
         with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it is
             torch.default_generator.manual_seed(config.seed)  # not torch.manual_seed: it would seed CUDA too
             model = config.model()
+        model.to(memory_format=torch.channels_last)
         optimizer = optimizer_of(model, config)
         schedule = schedule_of(optimizer, config)
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
