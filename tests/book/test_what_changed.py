@@ -46,7 +46,7 @@ def test_what_the_page_says_did_and_did_not_change():
     assert training == "training: validation error after 300 steps"
     rows = list(RECORD["rows"].values())
     values = [row["numbers"][training] for row in rows]
-    assert 0 < (max(values) - min(values)) / max(values) < 0.01
+    assert 0 < (max(values) - min(values)) / max(values) < 0.012  # "about one percent"
     assert all(row["images"] == rows[0]["images"] for row in rows)
     assert rows[0]["numbers"]["autocorrelation: largest difference of float32 from float64"] < 1e-7
 
