@@ -64,6 +64,7 @@ class CompactDecoder(nn.Sequential):
         super().__init__(*layers)
 
     def forward(self, input: Tensor) -> Tensor:
+        """From latent vectors, (batch, latent_dim), to images, (batch, 1, size, size), in [0, 1]."""
         for layer in self:
             input = layer(input)
             if isinstance(layer, nn.Unflatten):  # channels last: convolutions are three times as fast on a processor
