@@ -78,7 +78,7 @@ WRONG: dict[str, list[str]] = {
     "folder": FOLDERS,
     "train.output": [*FOLDERS, "weights/good", "finished"],
     "reproduce.output": FOLDERS,
-    "design.weights": ["weights/good", "berea-noise"],
+    "design.weights": ["weights/good", "weights/noise"],
     "design.output": FOLDERS,
     "design.tolerance": ["0", "1"],
     "design.conductivity": ["1", "10", "-2"],
@@ -291,6 +291,7 @@ def weights(here: Path) -> None:
         torch.manual_seed(0)
         vae = VAE(size=32, channels=8, latent_dim=2)
         VAE(size=32, channels=8, latent_dim=2, prior=1).save_pretrained(here / "prior")
+        VAE(size=32, channels=8, latent_dim=2, noise_dim=2, prior=1).save_pretrained(here / "noise")
     names = ("good", "unknown", "own", "damaged", "cut", "text", "list", "other", "absurd")
     for name in names:
         vae.save_pretrained(here / name)

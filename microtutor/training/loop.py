@@ -110,12 +110,7 @@ class _Run:
         if source is not None and config.material != "own":
             raise ValueError(f"expected material='own' beside a source of images, got {config.material!r}")
         source = config.source() if source is None else source
-        device = find_device(config.device)
-        if device.index:
-            raise ValueError(
-                f"expected a device without a number, got {config.device!r}; to choose a GPU set the environment "
-                f"variable CUDA_VISIBLE_DEVICES={device.index} and take device='cuda'"
-            )
+        device = _device_of(config)
         self.precision = find_precision(config.precision, device)
         if not torch.distributed.is_initialized():
             AcceleratorState._reset_state(True)  # accelerate keeps the last run's precision and device otherwise
@@ -338,6 +333,17 @@ class _Run:
             if _written(path) != before:
                 raise FileExistsError(f"another run has just written into {self.folder}; start again to go on from it")
         return state
+
+
+def _device_of(config: TrainingConfig) -> torch.device:
+    """The device of a run. Which of several GPUs it is must be chosen outside: accelerate takes the first it sees."""
+    device = find_device(config.device)
+    if device.index:
+        raise ValueError(
+            f"expected a device without a number, got {config.device!r}; to choose a GPU set the environment variable "
+            f"CUDA_VISIBLE_DEVICES={device.index} and take device='cuda'"
+        )
+    return device
 
 
 def _written(path: Path) -> int | None:
