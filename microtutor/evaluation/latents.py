@@ -9,7 +9,6 @@ from torch import Tensor
 
 from microtutor.checks import check_phase, describe
 from microtutor.models.vae import VAE, check_vae, evaluation_mode
-from microtutor.statistics import canonical_form
 
 ACTIVE = 0.01  # variance of the mean of a latent that is in use, as Burda et al. have it
 BATCH = 100  # images that are encoded at a time
@@ -81,10 +80,8 @@ def latent_summary(vae: VAE, images: Tensor) -> LatentSummary:
             f"expected more images than latents, more than {vae.latent_dim}, of shape (n, 1, {vae.size}, {vae.size}), "
             f"got {describe(images)}"
         )
-    weight, encoded = next(vae.parameters()), []
     with evaluation_mode(vae):
-        for part in images.split(BATCH):
-            encoded.append(vae.encode((canonical_form(part) if vae.canonical else part).to(weight)))
+        encoded = [vae.encode(vae.in_form(part)) for part in images.split(BATCH)]
     mean, log_variance = (torch.cat(parts).double().cpu() for parts in zip(*encoded, strict=True))
     covariance_of_means = mean.T.cov(correction=0).reshape(vae.latent_dim, vae.latent_dim)
     covariance = covariance_of_means + log_variance.exp().mean(0).diag()

@@ -127,10 +127,7 @@ class VAE(nn.Module, PyTorchModelHubMixin):
                 far from zero, so the decoder has never seen zeros alone.)
         """
         self._check_latents(latents)
-        if noise is None:
-            noise = self._draw_noise(1, 0).to(latents).expand(len(latents), -1)
-        if not isinstance(noise, Tensor) or noise.shape != (len(latents), self.noise_dim):
-            raise ValueError(f"expected noise of shape ({len(latents)}, {self.noise_dim}), got {describe(noise)}")
+        noise = self._noise_for(latents, noise)
         dtype = next(self.decoder.parameters()).dtype
         return self.decoder(torch.cat([latents.to(dtype), noise.to(dtype)], 1) if self.noise_dim else latents.to(dtype))
 
@@ -174,19 +171,7 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         Returns:
             (batch, 1, size, size) in [0, 1], on the device of `images`, in the precision of the network.
         """
-        check_count(steps, name="steps", minimum=0)
-        if not steps:
-            return self.decode_means(images, self._draw_noise(1, 0), batch_size)[:, 0]
-        self._check_shape(images)
-        check_count(batch_size, name="batch_size")
-        made = []
-        for part in check_phase(images).split(batch_size):
-            part = canonical_form(part) if self.canonical else part
-            with evaluation_mode(self):
-                latents = self.encode(part.to(next(self.parameters())))[0]
-                latents = self.refine(latents, part, steps=steps)
-                made.append(self.decode(latents).to(images.device))
-        return torch.cat(made)
+        return self.decode_means(images, self._draw_noise(1, 0), batch_size, steps=steps)[:, 0]
 
     def refine(
         self,
@@ -237,23 +222,12 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         weight, loss = next(self.decoder.parameters()), StatisticsLoss()
         spectra = loss.spectrum(check_phase(target, name="target").to(weight))
         latents = latents.detach().to(weight)
-        if noise is not None and len(noise) != len(latents):
-            raise ValueError(f"expected noise of shape ({len(latents)}, {self.noise_dim}), got {describe(noise)}")
+        noise = self._noise_for(latents, noise).to(weight)
+        choices: dict[str, Any] = {"steps": steps, "learning_rate": learning_rate, "tolerance": tolerance}
         refined = []
         with evaluation_mode(self):
-            for i in range(0, len(latents), batch_size):
-                part = slice(i, i + batch_size)
-                some = None if noise is None else noise[part].to(weight)
-                refined.append(
-                    refine_latents(
-                        lambda z, some=some: self.decode(z, some),
-                        latents[part],
-                        spectra[part],
-                        steps=steps,
-                        learning_rate=learning_rate,
-                        tolerance=tolerance,
-                    )
-                )
+            for z, e, spectrum in zip(*(x.split(batch_size) for x in (latents, noise, spectra)), strict=True):
+                refined.append(refine_latents(lambda now, e=e: self.decode(now, e), z, spectrum, **choices))
         return torch.cat(refined)
 
     @torch.no_grad()
@@ -321,21 +295,21 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         with evaluation_mode(self):
             for z, e in zip(latents.split(64), noise.split(64), strict=True):
                 for _ in range(passes):
-                    cut = (self.decode(z, e) > 0.5).float()
-                    z = self.encode((canonical_form(cut) if self.canonical else cut).to(weight))[0]
+                    z = self.encode(self.in_form((self.decode(z, e) > 0.5).float()))[0]
                 made.append(self.decode(z, e).cpu())
         return torch.cat(made)
 
     def _draw_noise(self, n: int, seed: int) -> Tensor:
         return torch.randn(n, self.noise_dim, generator=named_generator("decoder noise", seed), dtype=torch.float32)
 
-    def decode_means(self, images: Tensor, noise: Tensor, batch_size: int) -> Tensor:
+    def decode_means(self, images: Tensor, noise: Tensor, batch_size: int, *, steps: int = 0) -> Tensor:
         """Decode the latent mean of each image with each row of noise, in evaluation mode.
 
         Args:
             images: (batch, 1, size, size) in [0, 1], on any device; brought to canonical form as in `reconstruct`.
             noise: (rows, noise_dim), the same for every image.
             batch_size: how many images are encoded at a time.
+            steps: of refinement, see `refine`; each row of noise gets latents of its own.
 
         Returns:
             (batch, rows, 1, size, size), on the device of `images`.
@@ -346,14 +320,34 @@ class VAE(nn.Module, PyTorchModelHubMixin):
         """
         self._check_shape(images)
         check_count(batch_size, name="batch_size")
+        check_count(steps, name="steps", minimum=0)
         images, made = check_phase(images), []
         with evaluation_mode(self):
             for part in images.split(batch_size):
-                part = canonical_form(part) if self.canonical else part
-                mean = self.encode(part.to(next(self.parameters())))[0].repeat_interleave(len(noise), 0)
-                decoded = self.decode(mean, noise.to(mean).repeat(len(part), 1)).to(images.device)
+                part = self.in_form(part)
+                latents = self.encode(part)[0].repeat_interleave(len(noise), 0)
+                each = noise.to(latents).repeat(len(part), 1)
+                if steps:
+                    latents = self.refine(latents, part.repeat_interleave(len(noise), 0), steps=steps, noise=each)
+                decoded = self.decode(latents, each).to(images.device)
                 made.append(decoded.unflatten(0, (len(part), len(noise))))
         return torch.cat(made)
+
+    def _noise_for(self, latents: Tensor, noise: Tensor | None) -> Tensor:
+        """Noise for each of some latents, (batch, noise_dim): that given, or one fixed draw for all of them."""
+        if noise is None:
+            return self._draw_noise(1, 0).to(latents).expand(len(latents), -1)
+        if not isinstance(noise, Tensor) or noise.shape != (len(latents), self.noise_dim):
+            raise ValueError(f"expected noise of shape ({len(latents)}, {self.noise_dim}), got {describe(noise)}")
+        return noise
+
+    def in_form(self, images: Tensor) -> Tensor:
+        """Images as the encoder takes them: canonical if it was trained so, on its device and in its precision.
+
+        >>> VAE(latent_dim=2, size=32, channels=8).in_form(torch.zeros(1, 1, 32, 32, dtype=torch.float64)).dtype
+        torch.float32
+        """
+        return (canonical_form(images) if self.canonical else images).to(next(self.parameters()))
 
     def _check_latents(self, latents: Any) -> None:
         if not isinstance(latents, Tensor) or latents.ndim != 2 or latents.shape[1] != self.latent_dim:

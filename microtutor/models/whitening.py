@@ -13,7 +13,6 @@ from microtutor.checks import check_count, check_phase, describe
 from microtutor.microstructures.samples import Images, checked_images
 from microtutor.models.prior import Prior
 from microtutor.models.vae import LOG_VARIANCE_RANGE, VAE, check_vae, evaluation_mode
-from microtutor.statistics import canonical_form
 from microtutor.streams import named_generator
 
 BATCH = 100  # images that are drawn and encoded at a time
@@ -101,12 +100,8 @@ def _drawn(source: Any, images: int, size: int, seed: int) -> Iterator[Tensor]:
 @torch.no_grad()
 def _features(vae: VAE, batches: Iterable[Tensor]) -> Tensor:
     """What the encoder gives its last layer, (n, features) in float64 on the CPU."""
-    weight, made = next(vae.parameters()), []
     with evaluation_mode(vae):
-        for images in batches:
-            images = canonical_form(images) if vae.canonical else images
-            made.append(vae.encoder(images.to(weight)).cpu().double())
-    return torch.cat(made)
+        return torch.cat([vae.encoder(vae.in_form(images)).cpu().double() for images in batches])
 
 
 def _last_layer(vae: VAE) -> tuple[Tensor, Tensor]:

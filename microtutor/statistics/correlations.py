@@ -104,8 +104,8 @@ def autocorrelation(
     boundaries, reach = boundary_of_each_axis(boundary, ndim), shifts_in_reach(shape, max_shift)
     centred = check_bool(centred, name="centred") or max_shift is not None
     if mask is None and "open" not in boundaries and 0 < m.numel() <= fft.CHUNK:
-        fast = fft.is_fast(tuple(shape))
-        mean = None if fast else m.mean(axes, keepdim=True)  # goes round FFTs that would round by a share of it
+        # The mean goes round those FFTs that would round by a share of it.
+        mean = None if fft.is_fast(tuple(shape)) else m.mean(axes, keepdim=True)
         spectrum = rfftn(m if mean is None else m - mean, dim=axes)
         power = spectrum * spectrum.conj()  # |rfftn(m)|^2
         f = irfftn(power, s=shape, dim=axes).div_(math.prod(shape))

@@ -8,20 +8,11 @@ from torch.distributions import Independent, MultivariateNormal, Normal, kl_dive
 
 from microtutor.evaluation import latent_summary
 from microtutor.microstructures import LineImages
-from microtutor.models import VAE, whiten
+from microtutor.models import whiten
 from microtutor.statistics import canonical_form
+from tests.models.spread import network
 
 IMAGES = LineImages(size=32).sample(250, split="train").images
-
-
-def network(**changes):
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        vae = VAE(**{"size": 32, "channels": 8, "latent_dim": 3} | changes).eval()
-        with torch.no_grad():
-            vae.to_latent.weight *= 20
-            vae.to_latent.bias[: vae.latent_dim] += torch.arange(vae.latent_dim)
-        return vae
 
 
 @torch.no_grad()

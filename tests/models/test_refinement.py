@@ -128,6 +128,7 @@ def test_a_decoder_that_takes_noise():
         ({"tolerance": -1.0}, "tolerance"),
         ({"batch_size": 0}, "batch_size of at least 1"),
         ({"noise": torch.zeros(2, 1)}, "expected noise of shape"),
+        ({"noise": [[0.0]] * 4}, "expected noise of shape"),
     ],
 )
 def test_what_makes_no_sense_is_refused(changes, message):

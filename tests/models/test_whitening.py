@@ -8,21 +8,14 @@ from microtutor.microstructures import LineImages
 from microtutor.models import VAE, Prior, finish, whiten
 from microtutor.statistics import canonical_form
 from microtutor.streams import named_generator
+from tests.models import spread
 
 SOURCE = LineImages(size=32)
 TRAINING = SOURCE.sample(600, split="train").images
 
 
 def network(**changes):
-    """A small network, with latents and variances that differ as those of a trained one do."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        vae = VAE(**{"size": 32, "channels": 8, "latent_dim": 3} | changes).eval()
-        with torch.no_grad():
-            vae.to_latent.weight *= 20
-            vae.to_latent.bias[: vae.latent_dim] += torch.arange(vae.latent_dim)
-            vae.to_latent.bias[vae.latent_dim :] -= 3
-        return vae
+    return spread.network(log_variance=-3, **changes)
 
 
 @torch.no_grad()
