@@ -37,7 +37,7 @@ RESULTS = {  # what functions return or warn of, made by nobody else
     "Boundary", "Bounds", "ConductivityFields", "Convergence", "ConvergenceWarning", "StiffnessBounds",
     "StiffnessFields", "FieldSample", "Images", "LineSample", "RockSample", "Sample", "VAEOutput",
     "CropEvaluation", "Designs", "Diversity", "Evaluation", "LatentSummary", "LiveFigure", "PictureFigure",
-    "Placed",
+    "Micrograph", "Placed",
 }  # fmt: skip
 PYTHONS = (  # words of Python and of other libraries, which would come through if a value were used unasked
     "required positional", "unexpected keyword", "is not subscriptable", "is not iterable", "not supported between",

@@ -10,7 +10,8 @@ from microtutor.microstructures.closed_form import (
     RandomMosaic,
     Rectangle,
 )
-from microtutor.microstructures.images import load_phase, load_phases, otsu_threshold
+from microtutor.microstructures.folder import FolderSample, ImageFolder, images_from
+from microtutor.microstructures.images import load_phase, load_phases, otsu_threshold, otsu_thresholds
 from microtutor.microstructures.lines import PAPER_SIZE, LineImages, LineSample
 from microtutor.microstructures.micrographs import (
     load_duplex_steel,
@@ -18,6 +19,7 @@ from microtutor.microstructures.micrographs import (
     load_superalloy,
     load_superalloy_grey,
 )
+from microtutor.microstructures.reader import Micrograph, read_micrograph
 from microtutor.microstructures.rock import RockCrops, RockSample, load_rock, load_volume
 from microtutor.microstructures.samples import Images, Sample, seeded_generator
 
@@ -25,18 +27,22 @@ __all__ = [
     "PAPER_SIZE",
     "Checkerboard",
     "FieldSample",
+    "FolderSample",
     "GaussianFields",
+    "ImageFolder",
     "Images",
     "IndependentPixels",
     "Laminate",
     "LineImages",
     "LineSample",
+    "Micrograph",
     "OverlappingDiscs",
     "RandomMosaic",
     "Rectangle",
     "RockCrops",
     "RockSample",
     "Sample",
+    "images_from",
     "load_duplex_steel",
     "load_li2018",
     "load_phase",
@@ -46,5 +52,7 @@ __all__ = [
     "load_superalloy_grey",
     "load_volume",
     "otsu_threshold",
+    "otsu_thresholds",
+    "read_micrograph",
     "seeded_generator",
 ]

@@ -6,6 +6,7 @@ which of its frames are slices, what its palette means.
 
 from __future__ import annotations
 
+import importlib
 import io
 import math
 import os
@@ -17,13 +18,19 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from microtutor.checks import quote
-from microtutor.microstructures.tiff import ZERO_IS, as_tagged, axes_of, black_is_zero
+from microtutor.checks import check_count, check_each, check_text, quote
+from microtutor.microstructures.tiff import ZERO_IS, PixelSize, as_tagged, axes_of, black_is_zero, pixel_size_of
 
 WHITE = "frames in which zero is white"
 ARRAYS, PICTURES = (".npy",), (".png", ".tif")
 FEW_COLOURS = 64
 RGB = ("RGB", "RGBA")
+OTHER_FILES = {  # what they are, and the way on
+    **dict.fromkeys((".csv", ".txt"), "a table; read it with numpy.loadtxt, and hand over the array"),
+    **dict.fromkeys((".h5", ".hdf5", ".mat"), "a store of arrays; read the one you want, and hand over the array"),
+    ".npz": "an archive of arrays; load the one you want with numpy.load, and hand over the array",
+    ".pdf": "a document; export the picture from it as .png or .tif",
+}
 
 
 def check_file(path: Any) -> Path:
@@ -74,6 +81,86 @@ def read_stack(path: Any) -> np.ndarray:
         return _checked(read(stream, name), name, axes)
 
 
+def read_image(path: Any, *, labels: bool = False) -> tuple[np.ndarray, PixelSize | None]:
+    """The grey values of a picture or of a volume, whichever the file holds, and the size of a pixel if it says it.
+
+    Values that are not finite are let through: nothing was measured there. Where Pillow cannot read a TIFF, tifffile is
+    tried if it is installed.
+
+    Args:
+        path: what `read_grey` or `read_stack` reads.
+        labels: give the numbers of a palette instead of its greys.
+
+    Returns:
+        An array (height, width) or (depth, height, width), and the size as `pixel_size_of` gives it.
+
+    Raises:
+        TypeError, FileNotFoundError: as `check_file`.
+        ValueError: it cannot be read, or holds no grey values.
+    """
+    path = check_file(path)
+    name, suffix = path.name, path.suffix.lower()
+    if suffix in OTHER_FILES:
+        raise ValueError(f"{name} is no picture but {OTHER_FILES[suffix]}")
+    with open(path, "rb") as file:
+        stream: BinaryIO = file
+        if suffix == ".zip":
+            name, stream = _unpacked(file, path.name)
+        if Path(name).suffix.lower() in ARRAYS:
+            return as_image(_read_array(stream, name), name), None
+        try:
+            return _read_with_pillow(stream, name, labels=labels)
+        except ValueError as error:
+            if error.__cause__ is None or Path(name).suffix.lower() not in (".tif", ".tiff"):
+                raise
+            stream.seek(0)
+            return _read_with_tifffile(stream, name, error)
+
+
+def read_raw(path: Any, shape: Any, dtype: Any) -> np.ndarray:
+    """The numbers of a file that holds nothing but numbers, row by row, and slice by slice if it is a volume.
+
+    Args:
+        path: the file.
+        shape: (height, width) or (depth, height, width).
+        dtype: the kind of number as numpy names it, such as "uint8", "uint16" or ">u2" (high byte first).
+
+    Raises:
+        TypeError, FileNotFoundError: as `check_file`, or shape or dtype are of another type.
+        ValueError: shape or dtype are none, or ask for another number of bytes than the file has.
+    """
+    path = check_file(path)
+    if shape is None or dtype is None:
+        raise ValueError(
+            f"expected shape and dtype for {path.name}, {path.stat().st_size} bytes of bare numbers, got "
+            f"shape={quote(shape)} and dtype={quote(dtype)}; write for example shape=(100, 512, 512), dtype='uint16'"
+        )
+    sides = check_each(shape, check_count, name="shape")
+    if len(sides) not in (2, 3):
+        raise ValueError(f"expected shape as (height, width) or (depth, height, width), got {quote(shape)}")
+    kind = _number_kind(dtype)
+    needed, there = math.prod(sides) * kind.itemsize, path.stat().st_size
+    if needed != there:
+        raise ValueError(
+            f"expected {needed} bytes in {path.name} for {' x '.join(map(str, sides))} numbers of {kind.itemsize} "
+            f"bytes ({kind.name}), got {there}; take the shape and dtype that the program which wrote it "
+            "tells, and cut a header off"
+        )
+    return np.fromfile(path, dtype=kind).reshape(sides)
+
+
+def _number_kind(dtype: Any) -> np.dtype:
+    try:
+        kind = np.dtype(check_text(dtype, name="dtype"))
+    except (TypeError, ValueError):
+        kind = np.dtype(object)
+    if kind.kind not in "buif":
+        raise ValueError(
+            f"expected dtype as the text of a kind of number, such as 'uint8' or '>u2', got {quote(dtype)}"
+        )
+    return kind
+
+
 def read_colours(path: Any) -> np.ndarray:
     """Red, green and blue of a colour image, (3, height, width) uint8."""
     path = check_file(path)
@@ -84,6 +171,30 @@ def read_colours(path: Any) -> np.ndarray:
 
 
 # --- arrays -----------------------------------------------------------------------------------------------------------
+def as_image(array: np.ndarray, name: str) -> np.ndarray:
+    """An array as a picture (height, width) or volume (depth, height, width), without a first or last axis of one.
+
+    Raises:
+        ValueError: it is neither, or seems to hold colours.
+
+    >>> as_image(np.zeros((4, 5, 1)), "a.npy").shape
+    (4, 5)
+    """
+    if array.ndim == 3 and 1 in (array.shape[0], array.shape[-1]):
+        array = array[..., 0] if array.shape[-1] == 1 else array[0]
+    if array.dtype.kind not in "buif" or array.ndim not in (2, 3) or not array.size:
+        raise ValueError(
+            f"expected grey values (height, width) or (depth, height, width) in {name}, got {array.dtype} "
+            f"{array.shape}; hand over one picture or volume of real numbers"
+        )
+    if array.ndim == 3 and array.shape[-1] in (3, 4):
+        raise ValueError(
+            f"expected grey values (height, width) or (depth, height, width) in {name}, got shape {array.shape}, which "
+            "seems to be a picture in colours; hand over one channel of it, array[..., 0]"
+        )
+    return array
+
+
 def _checked(array: np.ndarray, name: str, axes: tuple[str, ...]) -> np.ndarray:
     if array.ndim != len(axes) or not array.size or array.dtype.kind not in "buif":
         advice = {2: "; load_phases reads one picture", 3: "; load_volume reads a volume"}.get(array.ndim, "")
@@ -93,7 +204,8 @@ def _checked(array: np.ndarray, name: str, axes: tuple[str, ...]) -> np.ndarray:
         raise ValueError(
             f"expected finite grey values in {name}, got NaN or infinity in {int((~np.isfinite(array)).sum())} of "
             f"{array.size} pixels; replace them by a grey value before you save it, and hand mask=numpy.isfinite(...) "
-            "as a float tensor to the statistics, which then leave these pixels out"
+            "as a float tensor to the statistics, which then leave these pixels out; or take read_micrograph, "
+            "which makes this mask itself"
         )
     return array
 
@@ -184,18 +296,66 @@ def _reading(name: str) -> Iterator[None]:
         ) from error
 
 
+def _read_with_pillow(file: BinaryIO, name: str, *, labels: bool) -> tuple[np.ndarray, PixelSize | None]:
+    """A picture, or a volume if there are several frames, and the size of a pixel."""
+    with _opened(file, name) as image:
+        with _reading(name):
+            size = pixel_size_of(dict(getattr(image, "tag_v2", {})))
+            several = max(getattr(image, "n_frames", 1), math.prod(axes_of(image).values())) > 1
+        return (_frames(image, name, labels=labels) if several else _values(image, name, labels=labels)), size
+
+
+def _read_with_tifffile(file: BinaryIO, name: str, error: Exception) -> tuple[np.ndarray, PixelSize | None]:
+    """What Pillow cannot read of TIFF, if tifffile is there and can."""
+    try:
+        tifffile = importlib.import_module("tifffile")
+    except ImportError:
+        raise ValueError(
+            f"{name} is no image that can be read: it is damaged, or of a kind of TIFF that Pillow does not know; "
+            'install the reader of more kinds, pip install "microtutor[tiff]", or save it as .png or .npy'
+        ) from error
+    try:
+        with tifffile.TiffFile(file) as opened:
+            series, first = opened.series[0], opened.pages[0]
+            values, axes = series.asarray(), series.axes
+            tags = {tag.code: tag.value for tag in first.tags.values()}
+    except Exception as reason:  # whatever broken bytes make it say
+        raise ValueError(
+            f"{name} is no image that can be read, by Pillow nor by tifffile ({' '.join(str(reason).split())[:100]}); "
+            "open it in the program that wrote it and save it as .png or .npy"
+        ) from reason
+    keep = [axis in "YX" or n > 1 for axis, n in zip(axes, values.shape)]
+    left = "".join(axis for axis, kept in zip(axes, keep) if kept)
+    if left not in ("YX", "ZYX", "IYX", "QYX"):
+        raise ValueError(
+            f"expected a picture or a stack of slices in {name}, got the axes {left}; save one channel or time of it "
+            "by itself"
+        )
+    values = values.reshape([n for n, kept in zip(values.shape, keep) if kept])
+    if tags.get(ZERO_IS) == 0:  # is white
+        values = -values if values.dtype.kind == "f" else np.invert(values)
+    return values, pixel_size_of(tags)
+
+
 def _read_frames(file: BinaryIO, name: str) -> np.ndarray:
     """The frames of a stack, one slice each."""
     with _opened(file, name) as image:
-        _refuse_other_axes(image, name)
-        frames = []
-        for number in range(getattr(image, "n_frames", 1)):
-            with _reading(name):
-                image.seek(number)
-            frames.append(_values(image, name, labels=False))
+        return _frames(image, name, labels=False)
+
+
+def _frames(image: Any, name: str, *, labels: bool) -> np.ndarray:
+    _refuse_other_axes(image, name)
+    frames = []
+    for number in range(getattr(image, "n_frames", 1)):
+        with _reading(name):
+            image.seek(number)
+        frames.append(_values(image, name, labels=labels))
     shapes = sorted({frame.shape for frame in frames})
     if len(shapes) > 1:
-        raise ValueError(f"expected slices of one size in {name}, got {shapes[0]} and {shapes[-1]}")
+        raise ValueError(
+            f"expected slices of one size in {name}, got {shapes[0]} and {shapes[-1]}; save those of one size "
+            "by themselves"
+        )
     return np.stack(frames)
 
 

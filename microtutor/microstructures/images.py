@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from microtutor.checks import check_array, check_bool, check_number, describe, quote
+from microtutor.checks import check_array, check_bool, check_count, check_number, describe, quote
 from microtutor.microstructures.grey import check_file, read_grey
 
 MOST_LABELS = 64  # an image of more distinct values is taken for a grey one unless its labels are listed
+MOST_BINS = 1024  # of grey values that are cut into more than two phases
 FEW_LABELS = 16  # so few whole numbers may be labels wherever they lie; more of them only if they count from 0 or 1
 PIXELS_OF_A_LABEL = 4  # at least, on average, where values are taken for labels
 
@@ -73,7 +74,7 @@ def load_phases(
         check_number(threshold, name="threshold")
     if not cut and (threshold is not None or dark):
         raise ValueError("expected either labels or a threshold (with dark or not), got both")
-    values = None if cut or labels is True else _listed(labels)
+    values = None if cut or labels is True else check_labels(labels)
     name, grey = check_file(path).name, read_grey(path, labels=not cut).astype(np.float64)
     if cut:
         if labels is None and threshold is None:
@@ -81,7 +82,7 @@ def load_phases(
         bright = torch.from_numpy(grey > grey_level(grey, threshold, name))
         phase = ~bright if dark else bright
         return torch.stack([~phase, phase]).float()
-    return torch.from_numpy(grey == _label_values(grey, values, name)[:, None, None]).float()
+    return torch.from_numpy(grey == label_values(grey, values, name)[:, None, None]).float()
 
 
 def otsu_threshold(values: Any) -> float:
@@ -123,6 +124,79 @@ def otsu_threshold(values: Any) -> float:
     return float(grey[between.argmax()])
 
 
+def otsu_thresholds(values: Any, phases: int = 3) -> tuple[float, ...]:
+    """The grey values that split an image best into several phases, by Otsu's method for more than two classes.
+
+    Of all ways to cut the grey values, the one with the greatest variance between the classes is taken; it is found
+    exactly, by dynamic programming. For more than two phases, more than 1024 distinct values are first gathered in 1024
+    equally wide bins.
+
+    Args:
+        values: as for `otsu_threshold`, with at least as many different ones as phases.
+        phases: number of classes, from 2.
+
+    Returns:
+        Rising thresholds, one fewer than phases: the greatest value of each class but the brightest.
+
+    Raises:
+        TypeError, ValueError: as `otsu_threshold`, or there are fewer distinct values than phases.
+
+    Source: Otsu (1979), as `otsu_threshold`; Liao, Chen & Chung, J. Inf. Sci. Eng. 17, 713-727 (2001).
+
+    >>> otsu_thresholds([0, 1, 5, 6, 20, 21])
+    (1.0, 6.0)
+    """
+    phases = check_count(phases, name="phases", minimum=2)
+    first = otsu_threshold(values)  # checks the values
+    if phases == 2:
+        return (first,)
+    array = np.asarray(values.compressed() if isinstance(values, np.ma.MaskedArray) else check_array(values, name="x"))
+    grey, counts = np.unique(array, return_counts=True)
+    grey = grey.astype(np.float64)
+    if len(grey) < phases:
+        raise ValueError(f"expected at least {phases} grey values for {phases} phases, got {len(grey)}; take fewer")
+    tops, means, counts = _in_bins(grey, counts.astype(np.float64))
+    if len(tops) < phases:
+        raise ValueError(
+            f"expected grey values that lie apart for {phases} phases, got nearly all of them close together beside a "
+            "few far away; leave the far ones out, or take threshold= with the values to cut at"
+        )
+    return tuple(float(tops[k]) for k in _best_cuts(means, counts, phases))
+
+
+def _in_bins(grey: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Greatest value, mean and number of pixels of each bin that is not empty; the mean scaled to [0, 1]."""
+    low, high = grey[0], grey[-1]
+    scaled = (grey / 2 - low / 2) / (high / 2 - low / 2)  # halves, as the difference may not be representable
+    bins = np.arange(len(grey))
+    if len(grey) > MOST_BINS:
+        bins = np.minimum((scaled * MOST_BINS).astype(int), MOST_BINS - 1)
+    last = np.flatnonzero(np.append(np.diff(bins), 1))
+    starts = np.append(0, last[:-1] + 1)
+    total = np.add.reduceat(counts, starts)
+    return grey[last], np.add.reduceat(counts * scaled, starts) / total, total
+
+
+def _best_cuts(means: np.ndarray, counts: np.ndarray, phases: int) -> list[int]:
+    """The last bin of each class but the last one, where the variance between classes is greatest."""
+    mean = np.average(means, weights=counts)
+    number, total = (np.append(0, np.cumsum(x)) for x in (counts, counts * (means - mean)))
+    n = len(means)
+    first, end = np.ogrid[:n, : n + 1]
+    inside = np.maximum(number[end] - number[first], 1)  # 1 stands for classes of no bins, which do not count
+    gain = np.where(first < end, (total[end] - total[first]) ** 2 / inside, -np.inf)
+    best, choices = gain[0], []
+    for _ in range(phases - 1):  # best[e]: of the bins before e, cut into as many classes as there were steps
+        sums = best[:n, None] + gain
+        choices.append(sums.argmax(axis=0))
+        best = sums.max(axis=0)
+    cuts, end = [], n
+    for choice in reversed(choices):
+        end = int(choice[end])
+        cuts.append(end - 1)
+    return cuts[::-1]
+
+
 def grey_level(grey: np.ndarray, threshold: float | None, name: str) -> float:
     """The threshold given, if it splits the image in two, or else Otsu's."""
     low, high = float(grey.min()), float(grey.max())
@@ -158,8 +232,15 @@ def ask_about_labels(grey: np.ndarray, name: str, advice: str = "") -> None:
         )
 
 
-def _listed(labels: Any) -> np.ndarray:
-    """The values that are listed as labels."""
+def check_labels(labels: Any) -> np.ndarray:
+    """The values that are listed as labels, as an array of one axis.
+
+    Raises:
+        ValueError: they are no list of different numbers.
+
+    >>> check_labels([0, 128, 255])
+    array([  0, 128, 255])
+    """
     try:
         values = np.asarray(labels)
     except (TypeError, ValueError):  # lists in a list
@@ -169,8 +250,15 @@ def _listed(labels: Any) -> np.ndarray:
     return values
 
 
-def _label_values(grey: np.ndarray, values: np.ndarray | None, name: str) -> np.ndarray:
-    """The values that name phases: those listed, or else all of the image."""
+def label_values(grey: np.ndarray, values: np.ndarray | None, name: str) -> np.ndarray:
+    """The values that name phases: those listed, or else all of the image.
+
+    Raises:
+        ValueError: the image has values besides those listed, or too many for labels.
+
+    >>> label_values(np.array([[2, 0], [0, 2]]), None, "map.png")
+    array([0, 2])
+    """
     found = np.unique(grey)
     if values is None:
         if len(found) > MOST_LABELS or (found != found.round()).any():

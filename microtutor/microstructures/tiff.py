@@ -1,9 +1,10 @@
-"""What a TIFF says about itself: whether 0 is black or white, what its numbers are, and what its frames are."""
+"""What a TIFF says about itself: whether 0 is black or white, its numbers, its frames, and the size of a pixel."""
 
 from __future__ import annotations
 
 import io
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, Literal
@@ -12,6 +13,14 @@ import numpy as np
 
 BITS, ZERO_IS, DESCRIPTION, SIGN = 258, 262, 270, 339  # bits per sample, photometric interpretation, format
 UNSIGNED, SIGNED = 1, 2
+RESOLUTION, RESOLUTION_UNIT, ORIENTATION = (283, 282), 296, 274  # down and right
+MICROMETRES = {2: 25400.0, 3: 10000.0}  # in the units of a resolution, inch and cm
+OF_PRINTERS = (72, 96, 150, 300)  # pixels per inch that programs write unasked
+METRES = {"nm": 1e-9, "µm": 1e-6, "mm": 1e-3, "cm": 1e-2, "m": 1.0, "Å": 1e-10}
+OTHER_WORDS = {"um": "µm", "micron": "µm", "micrometer": "µm", "micrometre": "µm", "nanometer": "nm", "nanometre": "nm",
+               "millimeter": "mm", "millimetre": "mm", "angstrom": "Å"}  # fmt: skip
+
+PixelSize = tuple[tuple[float | None, float, float], str]  # deeper, down, right; and the unit
 
 
 def as_tagged(pixels: np.ndarray, tags: Mapping[int, Any], *, white: bool) -> np.ndarray:
@@ -103,3 +112,79 @@ def _axes_of_shape(text: str) -> dict[str, int]:
     return (
         {"slices": leading[0]} if len(leading) == 1 else {"axes before the last two": len(leading)} if leading else {}
     )
+
+
+def unit_of(text: str) -> str | None:
+    """A unit of length as it is written here, whatever a file calls it; None if it is none.
+
+    >>> unit_of("microns"), unit_of("\\\\u00B5m"), unit_of("NM"), unit_of("pixel")
+    ('µm', 'µm', 'nm', None)
+    """
+    word = text.strip().replace("\\u00B5", "µ").replace("\u03bc", "µ")
+    word = word if word in METRES else word.lower()
+    word = OTHER_WORDS.get(word, OTHER_WORDS.get(word.removesuffix("s"), word))
+    return word if word in METRES else None
+
+
+def pixel_size_of(tags: Mapping[int, Any]) -> PixelSize | None:
+    """The size of a pixel in the tags of a TIFF: ImageJ's, OME's or the resolution, or None if they do not say it.
+
+    A resolution that printers have (72, 96, 150 or 300 pixels per inch) says nothing of the material, nor does one of
+    no unit. ImageJ means 1 by a distance of slices that it leaves out.
+
+    >>> pixel_size_of({282: 20.0, 283: 10.0, 270: "ImageJ=1.54f\\nunit=micron"})
+    ((1.0, 0.1, 0.05), 'µm')
+    >>> pixel_size_of({282: 72.0, 283: 72.0, 296: 2}) is None
+    True
+    """
+    text = tags.get(DESCRIPTION, "")
+    text = text if isinstance(text, str) else ""
+    per_unit = [_ratio(tags.get(tag)) for tag in RESOLUTION]
+    if "<OME" in text:
+        found = _size_in_ome(text)
+    elif min(per_unit) <= 0:
+        return None
+    elif text.startswith("ImageJ=") and (unit := unit_of(_said(r"^unit=(.*)$", text, ""))):
+        found = (float(_said(r"^spacing=([\d.eE+-]+)\s*$", text, "1")), 1 / per_unit[0], 1 / per_unit[1]), unit
+    else:
+        found = _size_in_resolution(per_unit, tags.get(RESOLUTION_UNIT))
+    if found is None or not all(size is None or (math.isfinite(size) and size > 0) for size in found[0]):
+        return None
+    (deeper, down, right), unit = found
+    return ((deeper, right, down) if tags.get(ORIENTATION, 1) > 4 else (deeper, down, right)), unit  # as it is turned
+
+
+def _size_in_resolution(per_unit: list[float], unit: Any) -> PixelSize | None:
+    micrometres = MICROMETRES.get(unit) if isinstance(unit, int) else None
+    if micrometres is None:
+        return None
+    per_inch = [n * MICROMETRES[2] / micrometres for n in per_unit]
+    if all(any(abs(n - usual) < 0.05 for usual in OF_PRINTERS) for n in per_inch):
+        return None
+    return (None, micrometres / per_unit[0], micrometres / per_unit[1]), "µm"
+
+
+def _size_in_ome(text: str) -> PixelSize | None:
+    unit = unit_of(_said(r'\bPhysicalSizeXUnit="([^"]*)"', text, "µm"))
+    sizes = {axis: _said(rf'\bPhysicalSize{axis}="([\d.eE+-]+)"', text, "") for axis in "ZYX"}
+    units = [unit_of(_said(rf'\bPhysicalSize{axis}Unit="([^"]*)"', text, "µm")) for axis in "ZYX"]
+    if unit is None or None in units or not sizes["X"] or not sizes["Y"]:
+        return None
+    deeper, down, right = (
+        float(size) * METRES[one] / METRES[unit] if size else None for size, one in zip(sizes.values(), units) if one
+    )
+    return None if down is None or right is None else ((deeper, down, right), unit)
+
+
+def _said(pattern: str, text: str, otherwise: str) -> str:
+    found = re.search(pattern, text, re.MULTILINE)
+    return found[1] if found else otherwise
+
+
+def _ratio(value: Any) -> float:
+    """A resolution as a number, 0 if it is none; some readers give it as numerator and denominator."""
+    try:
+        number = value[0] / value[1] if isinstance(value, tuple) else float(value)
+    except (TypeError, ValueError, IndexError, ZeroDivisionError):
+        return 0.0
+    return number if math.isfinite(number) else 0.0

@@ -324,6 +324,19 @@ CALLS: dict[str, Call] = {
     ),
     MICROSTRUCTURES + "load_volume": Call(lambda: {"path": "stack.npy", "threshold": 99.0, "dark": False}),
     MICROSTRUCTURES + "otsu_threshold": Call(lambda: {"values": np.arange(9.0)}),
+    MICROSTRUCTURES + "otsu_thresholds": Call(lambda: {"values": np.arange(9.0), "phases": 3}),
+    MICROSTRUCTURES + "read_micrograph": Call(
+        lambda: {
+            "source": "picture.npy", "crop": "0:6,:", "mask": "0:1,:", "threshold": 99.0, "phases": None,
+            "labels": False, "dark": False, "spacing": 0.5, "unit": "nm", "shape": None, "dtype": None,
+        },
+        skip={
+            "shape": "belongs to files of bare numbers: tests/microstructures/test_reader.py",
+            "dtype": "belongs to files of bare numbers: tests/microstructures/test_reader.py",
+            "phases": "excludes a threshold: tests/microstructures/test_reader.py",
+        },
+        right={"source": {"NaN"}, "labels": set()},
+    ),
     MICROSTRUCTURES + "seeded_generator": Call(lambda: {"seed": (7, 0)}),
     # --- models and training ------------------------------------------------------------------------------------------
     "microtutor.models.VAE": Call(
