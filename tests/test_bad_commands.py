@@ -129,7 +129,7 @@ train classroom --output run {TINY} --set channels=12
 train classroom --output run --set batch_size=100000000000
 train classroom --output run --set validation_images=100000000000
 train classroom --output run --set images=100000000000
-train classroom --output run --images 100000000000
+train classroom --output run --held-out 100000000000
 train classroom --output finished --resume {TINY}
 train classroom --output run --set images=3
 train classroom --output run --set seed=4294967296

@@ -35,7 +35,7 @@ INTERNAL = {  # modules that only the package itself calls
 }
 RESULTS = {  # what functions return or warn of, made by nobody else
     "Boundary", "Bounds", "ConductivityFields", "Convergence", "ConvergenceWarning", "StiffnessBounds",
-    "StiffnessFields", "FieldSample", "Images", "LineSample", "RockSample", "Sample", "VAEOutput",
+    "StiffnessFields", "FieldSample", "FolderSample", "Images", "LineSample", "RockSample", "Sample", "VAEOutput",
     "CropEvaluation", "Designs", "Diversity", "Evaluation", "LatentSummary", "LiveFigure", "PictureFigure",
     "Micrograph", "Placed",
 }  # fmt: skip

@@ -32,7 +32,7 @@ def test_help_names_every_command():
 
 def test_train_then_evaluate(tmp_path):
     record = tmp_path / "record.json"
-    said = run("train", "classroom", "--output", tmp_path / "run", *TINY, "--images", 10, "--record", record)
+    said = run("train", "classroom", "--output", tmp_path / "run", *TINY, "--held-out", 10, "--record", record)
     assert said.exit_code == 0, said.output
     assert "statistics error, mean" in said.output
     written = json.loads(record.read_text(encoding="utf-8"))
@@ -263,7 +263,7 @@ def test_reconstructions_are_kept_and_never_take_the_place_of_the_image(picture,
 
 def test_a_run_is_gone_on_with_but_never_begun_over_weights(tmp_path):
     folder, record = tmp_path / "run", tmp_path / "record.json"
-    words = ["train", "classroom", "--output", folder, *TINY, "--images", 10, "--record", record]
+    words = ["train", "classroom", "--output", folder, *TINY, "--held-out", 10, "--record", record]
     assert run(*words).exit_code == 0
     first = contents(folder)
     said = run(*words)
@@ -286,7 +286,7 @@ def test_a_run_is_gone_on_with_but_never_begun_over_weights(tmp_path):
 def test_what_an_earlier_kill_left_of_a_run_may_be_begun_over(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "log.csv").write_text("step\n", encoding="utf-8")
-    assert run("train", "classroom", "--output", tmp_path / "run", *TINY, "--images", 10).exit_code == 0
+    assert run("train", "classroom", "--output", tmp_path / "run", *TINY, "--held-out", 10).exit_code == 0
 
 
 # --- choices of a run -------------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ ORDER = [
     "microstructures.closed_form",
     "microstructures.datasets",
     "microstructures.rock",
+    "microstructures.folder",
     "microstructures.micrographs",
     "microstructures",
     "statistics.fft",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from microtutor.files import (
     check_writable,
 )
 
+SIZES = (128, 64)  # of crops from images of one's own, the largest that fits
+STEPS = ((500, 2000), (5000, 4000))  # below so many crops for training that share no pixel: at most so many steps
 WEIGHT_FILES = (CONFIG_FILE, WEIGHT_FILE)
 RUN_FILES = (*WEIGHT_FILES, RUN_FILE, LOG, CHECKPOINT)
 
@@ -64,7 +66,7 @@ def check_sizes(config: Any, images: int) -> None:
 
     for name in ("batch_size", "validation_images", "images"):
         check_fits(getattr(config, name) or 1, config.size**2, f"--set {name}")
-    check_fits(images, config.size**2, "--images")
+    check_fits(images, config.size**2, "--held-out")
     shape = config.replace(initial_weights=None, pretrained=config.pretrained and config.encoder == "compact")
     try:
         with torch.device("meta"):  # a network of sizes without numbers
@@ -75,6 +77,58 @@ def check_sizes(config: Any, images: int) -> None:
         raise ValueError(f"expected a network that fits into memory, got one of {sizes}; take smaller ones") from None
     if config.initial_weights is not None:
         config.model()  # says why not
+
+
+def on_images(config: Any, images: Path, chosen: Collection[str]) -> tuple[Any, str]:
+    """A run on images in files, its size and steps chosen by what is there, and a line that says what was chosen.
+
+    The size is the largest of `SIZES` that fits the images in every split, and is not above the preset's; the steps are
+    the preset's, or fewer for few images, see `STEPS`.
+
+    Args:
+        config: of the preset, with the folder and how files are to be read.
+        images: the folder or file as it was typed.
+        chosen: names of choices that the user has made, which are kept.
+    """
+    if images.name.isdigit() and not images.exists():
+        raise ValueError(
+            f"expected a folder of pictures, or a volume, for --images, got {images}, which is not there; the number "
+            f"of images to evaluate on is --held-out {images}"
+        )
+    sizes = [config.size] if "size" in chosen else [size for size in SIZES if size <= config.size] or [config.size]
+    for size in sizes:
+        config = config.replace(size=size)
+        try:
+            source = config.source()
+            break
+        except ValueError:
+            if size == sizes[-1]:
+                raise
+    crops = source.crops("train")
+    if "steps" not in chosen:
+        config = config.replace(steps=min([config.steps, *(steps for below, steps in STEPS if crops < below)]))
+    return config, f"{images}: {_in_words(source)}; size {config.size}, {config.steps} steps"
+
+
+def _in_words(source: Any) -> str:
+    """What images there are for which split."""
+    from microtutor.microstructures import ImageFolder
+
+    three = ("train", "validation", "test")
+    if not isinstance(source, ImageFolder):
+        sides = " x ".join(map(str, source.volume.shape))
+        numbers = " + ".join(str(source.crops(split)) for split in three)
+        return f"a volume of {sides} voxels, cut into blocks, {numbers} crops side by side for {', '.join(three)}"
+    said = f"{len(source.names)} picture{'s' if source.names[1:] else ''}"
+    if source.by_picture:
+        said += f", {' + '.join(str(len(source.boxes(split))) for split in three)} for {', '.join(three)}"
+    else:
+        numbers = " + ".join(str(source.crops(split)) for split in three)
+        said += f", each cut into blocks, {numbers} crops side by side for {', '.join(three)}"
+    for names, what in ((source.copies, "equal to another"), (source.ignored, "no picture")):
+        if names:
+            said += f"; left out as {what}: {', '.join(names[:3])}{f' and {len(names) - 3} more' if names[3:] else ''}"
+    return said
 
 
 def check_run(output: Path, resume: bool, start: str | None, record: Path | None, overwrite: bool) -> None:
@@ -103,7 +157,7 @@ def source_of(weights: str, size: int, material: str | None, count: str | None, 
 
     config, lines = trained_with(weights), fewest_and_most(count)
     shown = material or (config.material if config else None)
-    if count is not None and shown in ("berea", "ketton"):
+    if count is not None and shown in ("berea", "ketton", "images"):
         raise ValueError(f"expected --count, a number of lines, with line images only, got it with {shown}")
     meant = unseen or (count is not None and (config is None or config.material == "lines"))
     return source_for(weights, size, material=material, count=lines, unseen=meant)

@@ -20,6 +20,7 @@ from microtutor.cli.beforehand import (
     check_sizes,
     check_suffix,
     fewest_and_most,
+    on_images,
     replace_or_rename,
     source_of,
 )
@@ -73,7 +74,25 @@ def train(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="change a choice of the preset, as name=value; repeatable")
     ] = None,
-    images: Annotated[int, typer.Option(help="held-out images to evaluate on, for each of three seeds", min=1)] = 1000,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            help="train on your own: a folder of pictures, one large picture, or a volume (.tif, .npy or .zip)",
+            parser=path,
+            metavar="PATH",
+        ),
+    ] = None,
+    threshold: Threshold = None,
+    dark: Dark = False,
+    label: Annotated[
+        int | None, typer.Option(help="the phase of interest, if your pictures are maps of labels", min=0)
+    ] = None,
+    augment: Annotated[
+        bool, typer.Option("--augment", help="turn and flip your pictures: if the material has no direction")
+    ] = False,
+    held_out: Annotated[
+        int, typer.Option(help="held-out images to evaluate on, for each of three seeds", min=1)
+    ] = 1000,
     record: Record = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -81,7 +100,13 @@ def train(
 
     A folder that holds a run is left alone unless you type --resume. --overwrite is for the file of --record.
 
+    With --images the size is 128 if that fits your pictures, else 64, but not above the preset's. The steps are the
+    preset's, but at most 2000 if fewer than 500 crops that share no pixel are for training, 4000 if fewer than 5000.
+    --set chooses otherwise.
+
     For example: microtutor train classroom --output runs/classroom --set loss=data
+
+    On pictures of your own: microtutor train rock --images my-folder --output runs/mine
     """
     from microtutor.environment import current_commit
     from microtutor.evaluation import evaluate_on_seeds
@@ -91,16 +116,27 @@ def train(
 
     base = PRESETS[check_preset(preset, PRESETS)]
     changes = {"seed": seed} | ({} if device is None else {"device": device})
-    config = base.replace(**changes | parse_settings(set_ or [], TrainingConfig))
-    check_sizes(config, images)
+    changes |= parse_settings(set_ or [], TrainingConfig)
+    typed = {"threshold": threshold, "dark": dark or None, "label": label, "augment": augment or None}
+    reading = {name: value for name, value in typed.items() if value is not None}
+    if reading and images is None:
+        raise ValueError(f"expected --images beside --{next(iter(reading))}, got it alone; say where your images are")
+    if images is None:
+        config, said = base.replace(**changes), ""
+    else:
+        base = base.replace(material="images", folder=str(images.absolute()))
+        config, said = on_images(base.replace(**reading | changes), images, changes)
+    check_sizes(config, held_out)
     first = not int(os.environ.get("RANK", 0))
     if first:  # of several processes, one writes and measures
         check_run(output, resume, config.initial_weights, record, overwrite)
+        if said:
+            typer.echo(said, err=True)
     commit = current_commit()
     vae = run(config, output, resume=resume)
     if not first:
         return
-    evaluations = evaluate_on_seeds(vae, config.source(), images)
+    evaluations = evaluate_on_seeds(vae, config.source(), held_out)
     if record is not None:
         measured: dict[str, Any] = {"config": config, "vae": vae, "run_folder": output, "evaluations": evaluations}
         write_record(record, command=_command(), commit=commit, **measured)
@@ -138,7 +174,10 @@ def evaluate(
     ] = 0,
     device: Device = "auto",
 ) -> None:
-    """Measure trained weights on held-out images: of lines, beside the paper's numbers, or of rock.
+    """Measure trained weights on held-out images: of lines, beside the paper's numbers, of rock, or of your own.
+
+    A run on pictures of your own is measured on those that were held out from its training. The number of images is
+    --images here; `train`, where --images names your pictures, calls it --held-out.
 
     For example: microtutor evaluate lines-1-4 --images 100 --refine 50
     """

@@ -11,13 +11,18 @@ from microtutor.checks import check_bool, check_choice, quote
 from microtutor.evaluation.metrics import Evaluation, evaluate
 from microtutor.evaluation.rock import CropEvaluation, evaluate_crops
 from microtutor.files import CARD_FILE, RUN_FILE, read_json
-from microtutor.microstructures import LineImages, LineSample, RockCrops
+from microtutor.microstructures import ImageFolder, LineImages, LineSample, RockCrops
 from microtutor.microstructures.rock import PORES_ARE_DARK
 from microtutor.microstructures.samples import ask, check_images
 from microtutor.models import VAE, shipped_weights
 from microtutor.models.vae import check_vae
 from microtutor.models.weights import WEIGHTS
 from microtutor.training.config import ImageSource, TrainingConfig
+
+
+def _beside(name: str | os.PathLike) -> Path:
+    """The folder in which weights with that name lie, if they lie in one."""
+    return WEIGHTS / str(name) if str(name) in shipped_weights() else Path(name)
 
 
 def trained_with(name: str | os.PathLike) -> TrainingConfig | None:
@@ -35,7 +40,7 @@ def trained_with(name: str | os.PathLike) -> TrainingConfig | None:
     """
     if not isinstance(name, (str, os.PathLike)):
         raise TypeError(f"expected the name of weights or of their folder, got {quote(name)}")
-    folder = WEIGHTS / str(name) if str(name) in shipped_weights() else Path(name)
+    folder = _beside(name)
     said = read_json(folder / RUN_FILE) or (read_json(folder / CARD_FILE) or {}).get("configuration")
     if not said:
         return None
@@ -61,14 +66,16 @@ def source_for(
     Args:
         name: as for `VAE.from_pretrained`.
         size: side of the images, as the network has it.
-        material: lines, berea or ketton; by default their own.
+        material: lines, berea or ketton; by default their own, which may also be images in files.
         count: fewest and most lines; by default their own. Of rock there is no such choice.
         unseen: whether another material than their own, or other numbers of lines, are meant to be.
 
     Raises:
         TypeError: an argument is of another type.
-        ValueError: nothing says what they were trained on and material is None; they were trained on images of the
-            user's own; or the material or the numbers of lines are others, and unseen is False.
+        FileNotFoundError: they were trained on images in files, which are no longer there.
+        ValueError: nothing says what they were trained on and material is None; they were trained with a source of the
+            user's own; the images in files are others now; or the material or the numbers of lines are others, and
+            unseen is False.
 
     >>> source_for("lines-3-6", 224)
     LineImages(count=(3, 6), size=224)
@@ -96,7 +103,27 @@ def source_for(
         return LineImages(count or (1, 4), size)
     if count is not None:
         raise ValueError(f"expected count, a number of lines, with line images only, got it with {material}")
+    if material == "images" and config is not None:
+        return _images_of(config.replace(size=size), name)
     return RockCrops(str(material), size=size)
+
+
+def _images_of(config: TrainingConfig, name: str | os.PathLike) -> ImageSource:
+    """The images in files that weights were trained on, if they are still the same: the splits follow from them."""
+    advice = f"bring them back, or measure in Python: evaluate_on(vae, images_from(folder, {config.size}))"
+    if not os.path.exists(str(config.folder)):
+        raise FileNotFoundError(
+            f"expected the images that {quote(str(name))} was trained on in {config.folder}, got no such folder or "
+            f"file; {advice}"
+        )
+    source = config.source()
+    known = (read_json(_beside(name) / RUN_FILE) or {}).get("fingerprint")
+    if known is not None and known != getattr(source, "fingerprint", None):
+        raise ValueError(
+            f"expected the very images in {config.folder} that {quote(str(name))} was trained on, got others: some "
+            f"were added, changed or taken away, and what is held out now may have been learned from; {advice}"
+        )
+    return source
 
 
 def _seen(
@@ -124,6 +151,8 @@ def evaluate_on(
 ) -> Evaluation | CropEvaluation:
     """Evaluate on held-out images of a source: as lines if they are lines, otherwise as crops of random material.
 
+    Of pictures in a folder that are used whole, no more are taken than there are; the error stream says so.
+
     Some metrics do not exist for an image that lacks a phase, an empty one or a crop of one phase. Such images are left
     out: the error stream says how many, and the evaluation's `images` counts those that were measured. With steps above
     0 the latents are refined by so many steps first, see `VAE.reconstruct`.
@@ -133,6 +162,7 @@ def evaluate_on(
             of them has both phases.
     """
     check_vae(vae)
+    images = _at_most(source, images)
     sample = ask(source, images, seed=seed)
     found = check_images(sample, images, vae.size)
     usable = found.flatten(1).amax(1) > 0
@@ -145,8 +175,23 @@ def evaluate_on(
         print(f"left out {left_out} of {images} images, which have one phase only", file=sys.stderr)
     if isinstance(sample, LineSample):
         return evaluate(vae, sample[usable] if left_out else sample, steps=steps)
+    return evaluate_crops(vae, found[usable], data_set=_name_of(source), steps=steps)
+
+
+def _at_most(source: ImageSource, images: int) -> int:
+    """So many images as are asked for, or all different ones that there are, if they are whole pictures."""
+    there = source.crops("test") if isinstance(source, ImageFolder) and source.whole("test") else images
+    if there < images:
+        print(f"measured on all {there} pictures that are held out, not on {images}", file=sys.stderr)
+    return min(there, images)
+
+
+def _name_of(source: ImageSource) -> str:
+    """What a table calls the material of a source."""
+    if isinstance(source, ImageFolder):
+        return Path(source.folder).name
     rock = getattr(source, "rock", "")
-    return evaluate_crops(vae, found[usable], data_set=rock if isinstance(rock, str) else "", steps=steps)
+    return rock if isinstance(rock, str) else ""
 
 
 def evaluate_on_seeds(vae: VAE, source: ImageSource, images: int = 1000) -> dict[int, Evaluation | CropEvaluation]:

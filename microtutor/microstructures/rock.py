@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
+from math import prod
 
 import torch
 from torch import Tensor
 
-from microtutor.checks import check_bool, check_choice, check_count, check_number, describe, quote
+from microtutor.checks import check_bool, check_choice, check_count, check_each, check_number, describe, quote
 from microtutor.environment import find_device
 from microtutor.microstructures.datasets import fetch
 from microtutor.microstructures.grey import check_file, read_stack
@@ -91,7 +93,7 @@ class RockSample(Sample):
 
 @dataclass(frozen=True)
 class RockCrops(Images[RockSample]):
-    """Square crops from slices of a rock, normal to all three of its axes, with blocks kept apart for testing.
+    """Square crops from slices of a rock, normal to its axes, with blocks kept apart for testing.
 
     Neighbouring slices of a volume are nearly equal, so a random split would test on what was learned. Here each split
     has blocks of its own. Along an axis of n voxels, t = 8 n / 100 and g = 4 n / 100, both rounded down, g to 1 at
@@ -109,8 +111,14 @@ class RockCrops(Images[RockSample]):
         rock: berea, ketton, or a volume of your own, (depth, height, width), bool or with values in {0, 1}.
         size: height and width of the crops in voxels.
         augment: turn and flip the crops for training at random; never those of other splits.
+        axes: of the volume, those that slices are normal to; (0,) for a stack of few slices, or of voxels that are no
+            cubes. By default all three, and the blocks above.
 
-    A volume of fewer than 13 voxels along an axis has no blocks to split into: sample it with split="all".
+    With fewer axes than three, the volume is cut across one of its axes only: validation is its low end, test its high
+    end, train the middle, as `strips` gives them, with a gap of 4 % of the longest side between them. It is the longest
+    axis that lies in the slices and is long enough; if none is, the one that all slices are normal to.
+
+    A volume of fewer than 13 voxels along an axis has no blocks for crops of all axes: take axes=(0,), or split="all".
 
     Crops of volumes of your own compare equal if the volume is the very same tensor.
 
@@ -122,10 +130,12 @@ class RockCrops(Images[RockSample]):
     rock: str | Tensor = "berea"
     size: int = 128
     augment: bool = True
+    axes: tuple[int, ...] = (0, 1, 2)
 
     def __post_init__(self) -> None:
         check_count(self.size, name="size")
         check_bool(self.augment, name="augment")
+        object.__setattr__(self, "axes", _checked_axes(self.axes))
         if isinstance(self.rock, str):
             if self.rock not in PORES_ARE_DARK:
                 raise ValueError(f"expected one of {', '.join(PORES_ARE_DARK)} or a volume, got {quote(self.rock)}")
@@ -141,7 +151,7 @@ class RockCrops(Images[RockSample]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RockCrops):
             return NotImplemented
-        if (self.size, self.augment) != (other.size, other.augment):
+        if (self.size, self.augment, self.axes) != (other.size, other.augment, other.axes):
             return False
         if isinstance(self.rock, str) and isinstance(other.rock, str):
             return self.rock == other.rock
@@ -152,6 +162,14 @@ class RockCrops(Images[RockSample]):
         """The whole rock, (depth, height, width)."""
         return _named_rock(self.rock) if isinstance(self.rock, str) else self.rock
 
+    @property
+    def fingerprint(self) -> str | None:
+        """Tells two volumes apart, by a hash of their voxels; None for a rock with a name."""
+        if isinstance(self.rock, str):
+            return None
+        voxels = self.volume.bool().contiguous().cpu().numpy()
+        return sha256(repr(voxels.shape).encode() + voxels.tobytes()).hexdigest()[:16]
+
     def blocks(self, split: str) -> list[tuple[tuple[int, ...], Box]]:
         """The blocks of a split: the axes that its slices are normal to, and its extent [first, last) along each axis.
 
@@ -161,11 +179,14 @@ class RockCrops(Images[RockSample]):
         sides = self.volume.shape
         check_choice(split, ROCK_SPLITS, name="split")
         if split == "all":
-            return [((0, 1, 2), _box((0, n) for n in sides))]
+            return [(self.axes, _box((0, n) for n in sides))]
+        if len(self.axes) < 3:
+            axis, parts = self._cut_across()
+            return [(self.axes, _box(parts[split] if k == axis else (0, n) for k, n in enumerate(sides)))]
         if min(sides) < THIN:
             raise ValueError(
                 f"expected a volume of at least {THIN} voxels along each axis for splits with blocks of their own, "
-                f"got {_extent(sides)}; take split='all', or cut crops from its slices yourself"
+                f"got {_extent(sides)}; take split='all', or axes=(0,) for crops that are normal to one axis only"
             )
         thick = [8 * n // 100 for n in sides]
         apart = [t + max(4 * n // 100, 1) for t, n in zip(thick, sides)]
@@ -201,8 +222,33 @@ class RockCrops(Images[RockSample]):
         images = torch.empty(n, 1, self.size, self.size, dtype=torch.float32)
         for image, a, c, t in zip(images, axis.tolist(), corner.tolist(), turn.tolist()):
             crop = self._cut(a, c)
-            image[0] = _turned(crop, t) if self.augment and split == "train" else crop
+            image[0] = turned(crop, t) if self.augment and split == "train" else crop
         return RockSample(*(sent(x, device) for x in (images, axis, corner)))
+
+    def crops(self, split: str) -> int:
+        """How many crops of a split fit side by side, slice by slice: neighbouring slices are much alike.
+
+        >>> RockCrops(torch.zeros(20, 100, 100), size=32, axes=(0,)).crops("train")
+        20
+        """
+        found = 0
+        for axis, corners in self._choices(split):
+            sides = (room if k == axis else (room + self.size - 1) // self.size for k, (_, room) in enumerate(corners))
+            found += prod(sides)
+        return found
+
+    def _cut_across(self) -> tuple[int, dict[str, tuple[int, int]]]:
+        """The axis that a volume with slices of fewer axes than three is cut across, and the extent of each split."""
+        sides = self.volume.shape
+        apart = max(4 * max(sides) // 100, 1)
+        inside = {k: set(self.axes) != {k} for k in range(3)}  # whether crops extend along an axis
+        for axis in sorted(range(3), key=lambda k: (not inside[k], -sides[k])):
+            if parts := strips(sides[axis], self.size if inside[axis] else 1, apart):
+                return axis, parts
+        raise ValueError(
+            f"expected a volume with a side of at least {3 * self.size + 2 * apart} voxels, for three blocks of size "
+            f"{self.size} with gaps of {apart}, got {_extent(sides)}; take a smaller size"
+        )
 
     def _choices(self, split: str) -> list[tuple[int, list[tuple[int, int]]]]:
         """All (axis, [(first corner, number of corners)] along each axis) that crops of a split can have."""
@@ -224,6 +270,36 @@ class RockCrops(Images[RockSample]):
         return self.volume[tuple(c if k == axis else slice(c, c + self.size) for k, c in enumerate(corner))]
 
 
+def strips(length: int, least: int, apart: int) -> dict[str, tuple[int, int]] | None:
+    """Cut a length for the three splits, with gaps between them: 8 % at each end, or more if a crop needs more.
+
+    Args:
+        length: in pixels.
+        least: how long each part has to be.
+        apart: how long each gap is.
+
+    Returns:
+        [first, last) for each split, or None if the length does not suffice for a middle that is as long as the ends.
+
+    >>> strips(100, 20, 4)
+    {'train': (24, 76), 'validation': (0, 20), 'test': (80, 100)}
+    >>> strips(60, 20, 4)
+    """
+    end = max(least, 8 * length // 100)
+    first, last = end + apart, length - end - apart
+    if last - first < end:
+        return None
+    return {"train": (first, last), "validation": (0, end), "test": (length - end, length)}
+
+
+def _checked_axes(axes: Sequence[int]) -> tuple[int, ...]:
+    """The axes that slices are normal to, in order."""
+    found = tuple(check_each(axes, check_count, name="axes", minimum=0, below=3))
+    if not found or len(set(found)) < len(found):
+        raise ValueError(f"expected axes as different numbers out of 0, 1 and 2, such as (0,), got {quote(axes)}")
+    return tuple(sorted(found))
+
+
 def _extent(sides: Iterable[int]) -> str:
     """As 400 x 400 x 400."""
     return " x ".join(map(str, sides))
@@ -233,7 +309,7 @@ def _box(extents) -> Box:
     return tuple(extents)
 
 
-def _turned(image: Tensor, turn: int) -> Tensor:
+def turned(image: Tensor, turn: int) -> Tensor:
     """One of the eight symmetries of a square."""
     image = image.rot90(turn % 4)
     return image.T if turn >= 4 else image

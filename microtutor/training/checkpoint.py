@@ -62,19 +62,27 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
     return state
 
 
-def check_same_run(state: Mapping[str, Any], config: TrainingConfig, processes: int, folder: Path) -> None:
+def check_same_run(
+    state: Mapping[str, Any], config: TrainingConfig, processes: int, folder: Path, *, fingerprint: str | None = None
+) -> None:
     """Raise ValueError unless a checkpoint is of a run of this configuration, on as many processes.
 
-    The device may be another one; the precision too, if "auto" chose it or is to choose it.
+    The device may be another one; the precision too, if "auto" chose it or is to choose it; and the folder of the
+    images, if they have the same fingerprint.
     """
     mine = config.as_dict()
     theirs = TrainingConfig().as_dict() | state["config"]  # a choice that an older version did not have: the default
-    free = {"device", "precision"} if "auto" in (mine["precision"], theirs["precision"]) else {"device"}
+    free = {"device", "folder"} | ({"precision"} if "auto" in (mine["precision"], theirs["precision"]) else set())
     changed = [f"{k}={mine[k]!r} (was {theirs[k]!r})" for k in mine if k not in free and mine[k] != theirs[k]]
     if changed:
         raise ValueError(
             f"cannot resume {folder} with a changed configuration: {', '.join(changed)}; "
             "use the old values, or another output folder"
+        )
+    if state.get("fingerprint", fingerprint) != fingerprint:
+        raise ValueError(
+            f"cannot resume {folder} with other images than those it was begun with: what {config.folder} holds has "
+            "changed since; bring the images back, or use another output folder"
         )
     before = state.get("processes", processes)  # an older version did not say it
     if before != processes:

@@ -12,7 +12,7 @@ from microtutor.microstructures import LineImages
 from microtutor.models import VAE
 from microtutor.models.networks import check_network
 
-MATERIALS = ("lines", "berea", "ketton", "own")
+MATERIALS = ("lines", "berea", "ketton", "images", "own")
 CHOICES = {  # of words; those of the network are with it
     "material": MATERIALS,
     "loss": ("statistics", "data"),
@@ -23,7 +23,7 @@ CHOICES = {  # of words; those of the network are with it
 
 
 class ImageSource(Protocol):
-    """Whatever gives training images: `LineImages`, `RockCrops`, or a class of your own with this method.
+    """What gives training images: `LineImages`, `RockCrops`, `ImageFolder`, or a class of your own with this method.
 
     Equal arguments must give equal images; the splits "train", "validation" and "test" must share none.
     The result has `images`, (n, 1, size, size) float in [0, 1].
@@ -44,11 +44,14 @@ class TrainingConfig:
     space to the end (final_data_share=0.5): the pictures are cleaner, at no worse statistics.
 
     Data:
-        material: "lines"; "berea" or "ketton" for crops of a rock (see `RockCrops`); "own" if `train` gets a source.
+        material: "lines"; "berea" or "ketton" for crops of a rock (see `RockCrops`); "images" for pictures or a volume
+            in files; "own" if `train` gets a source.
         size: side of the images in pixels.
         count: fewest and most lines in a line image; see `LineImages`.
         images: train on this many fixed images; None draws fresh ones at every step.
         canonical: whether images are brought to canonical form (see `canonical_form`), or taken as they are drawn.
+        folder, threshold, dark, label, augment: only with material="images": where they are, as text, and how they are
+            read; see `images_from`.
     Network:
         latent_dim, encoder, decoder, channels, noise_dim, pretrained, frozen: see `VAE`.
         initial_weights: weights to go on from, as for `VAE.from_pretrained`, of just this network; None for fresh ones.
@@ -90,6 +93,11 @@ class TrainingConfig:
     size: int = 224
     images: int | None = None
     canonical: bool = True
+    folder: str | None = None
+    threshold: float | None = None
+    dark: bool = False
+    label: int | None = None
+    augment: bool = False
 
     latent_dim: int = 9
     encoder: str = "compact"
@@ -134,6 +142,7 @@ class TrainingConfig:
             check_count(getattr(self, name), name=name)
         check_count(self.seed, name="seed", minimum=0, below=2**32)
         self.lines()  # checks count and size
+        self._check_files()
         check_network(**self.network())
         if not (self.initial_weights is None or isinstance(self.initial_weights, str)):
             raise TypeError(
@@ -169,10 +178,12 @@ class TrainingConfig:
         return LineImages(count=self.count, size=self.size)
 
     def source(self) -> ImageSource:
-        """What draws the images of this run; the first look at a rock fetches its file.
+        """What draws the images of this run; the first look at a rock fetches its file, and that at a folder reads it.
 
         Raises:
-            ValueError: the material is "own": hand the source to `train`.
+            FileNotFoundError: material="images", and the folder is not there.
+            ValueError: the material is "own": hand the source to `train`; or it is "images", and the folder does not
+                hold what can be learned from, see `images_from`.
 
         >>> TrainingConfig(size=64).source()
         LineImages(count=(1, 4), size=64)
@@ -181,9 +192,34 @@ class TrainingConfig:
             return self.lines()
         if self.material == "own":
             raise ValueError("expected a source of images for material='own': train(config, folder, source=...)")
+        if self.material == "images":
+            from microtutor.microstructures.folder import images_from
+
+            return images_from(str(self.folder), self.size, **self._reading())
         from microtutor.microstructures import RockCrops
 
         return RockCrops(self.material, size=self.size)
+
+    def _reading(self) -> dict[str, Any]:
+        """The choices of how files are read."""
+        return {name: getattr(self, name) for name in ("threshold", "dark", "label", "augment")}
+
+    def _check_files(self) -> None:
+        """Check what is said of files, without a look at them: the run may have been made on another machine."""
+        for name in ("dark", "augment"):
+            check_bool(getattr(self, name), name=name)
+        if self.threshold is not None:
+            check_number(self.threshold, name="threshold")
+        if self.label is not None:
+            check_count(self.label, name="label", minimum=0)
+        if self.folder is not None:
+            check_text(self.folder, name="folder")
+        if self.material == "images" and not self.folder:
+            raise ValueError("expected folder, where the images are, with material='images', got none; name it")
+        said = {"folder": self.folder} | self._reading()
+        others = [name for name, value in said.items() if value is not None and value is not False]
+        if others and self.material != "images":
+            raise ValueError(f"expected material='images' beside {others[0]}, got {self.material!r}; change either")
 
     def network(self) -> dict[str, Any]:
         """The choices that a `VAE` takes."""

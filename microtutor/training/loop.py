@@ -44,11 +44,11 @@ def train(
 ) -> VAE:
     """Train a VAE on line images, or on images of another material, and return it in evaluation mode.
 
-    Writes into output_dir: training.json (the configuration, with the precision that "auto" took here and the number
-    of processes), log.csv (one row per validation), checkpoint.pt (to resume from), and at the end model.safetensors
-    with config.json (for `VAE.from_pretrained`). Ctrl-C, or SIGTERM as a cluster sends it, ends the step, saves a
-    checkpoint and stops with KeyboardInterrupt; a second one stops at once. On several processes (torchrun) batch_size
-    is per process.
+    Writes into output_dir: training.json (the configuration, with the precision that "auto" took here, the number of
+    processes, and the fingerprint of images in files), log.csv (one row per validation), checkpoint.pt (to resume
+    from), and at the end model.safetensors with config.json (for `VAE.from_pretrained`). Ctrl-C, or SIGTERM as a
+    cluster sends it, ends the step, saves a checkpoint and stops with KeyboardInterrupt; a second one stops at once. On
+    several processes (torchrun) batch_size is per process.
 
     Args:
         config: the run; `PRESETS` holds named ones.
@@ -110,6 +110,7 @@ class _Run:
         if source is not None and config.material != "own":
             raise ValueError(f"expected material='own' beside a source of images, got {config.material!r}")
         source = config.source() if source is None else source
+        self.fingerprint = getattr(source, "fingerprint", None) if config.material == "images" else None
         device = _device_of(config)
         self.precision = find_precision(config.precision, device)
         if not torch.distributed.is_initialized():
@@ -141,6 +142,7 @@ class _Run:
         if self.accelerator.is_main_process:
             if not state or self.step < config.steps:  # a finished run stays as it is
                 here = {"precision": self.precision, "processes": self.processes}
+                here |= {"fingerprint": self.fingerprint} if self.fingerprint else {}
                 write_json(folder / RUN_FILE, config.as_dict() | here)
             self.tensorboard = _tensorboard(folder)
             if self.tensorboard is not None:
@@ -286,6 +288,7 @@ class _Run:
             "config": self.config.as_dict(),
             "precision": self.precision,
             "processes": self.processes,
+            "fingerprint": self.fingerprint,
             "step": self.step,
             "seconds": self.seconds,
             "log": self.log,
@@ -326,7 +329,7 @@ class _Run:
             )
         if before:
             state = read_checkpoint(self.folder)
-            check_same_run(state, self.config, self.processes, self.folder)
+            check_same_run(state, self.config, self.processes, self.folder, fingerprint=self.fingerprint)
         if self.accelerator.is_main_process:
             check_writable(path)
             self.held.enter_context(only_writer(self.folder))
