@@ -2,7 +2,8 @@
 
     python studies/rock.py berea berea-data berea-noise --crops 200
 
-Each is measured on held-out blocks of its own rock, and on another rock. Writes microtutor/results/rock.json.
+Each is measured on held-out blocks of its own rock, and on another rock; on its own, also beside principal components
+of the statistics followed by a search for a black-and-white image. Writes microtutor/results/rock.json.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import functools
 import math
 import shlex
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,8 +36,9 @@ from microtutor.evaluation.metrics import THRESHOLD
 from microtutor.evaluation.rock import chord_counts, earth_movers_distance
 from microtutor.files import write_json
 from microtutor.losses import StatisticsLoss
-from microtutor.microstructures import RockCrops
+from microtutor.microstructures import RockCrops, RockSample
 from microtutor.models import VAE
+from microtutor.reconstruction import reconstruct
 from microtutor.reconstruction.flips import brightest
 from microtutor.records import RESULTS
 from microtutor.statistics import autocorrelation
@@ -43,6 +46,9 @@ from microtutor.statistics import autocorrelation
 OTHER = {"berea": "ketton", "ketton": "berea"}  # the rock that VAEs of one have never seen
 TRAINING_CROPS = 2000
 COMPONENTS = (9, 32)
+SEARCH_STEPS, REFINING_STEPS = 200, 50
+NEAR = 4.0  # voxels: shifts up to here are asked for closely where a search asks for the surface, too
+GAP = 16  # voxels: crops of slices that lie farther apart have nothing to do with each other
 TARGETS, REALISATIONS = 32, 16
 Numbers = dict[str, Any]
 
@@ -96,7 +102,10 @@ def rock_report(
         say: called with a line of text before each step.
 
     Returns:
+        "independent_crops": what the crops of each rock are worth, see `independent_crops`;
+        "training_crops": how many the reference methods know;
         "reconstruction": by rock and method, the numbers of a `CropEvaluation`, of the references those that exist;
+            "standard_error" is that of the statistics error in black and white, from the independent crops;
         "prior": of originals and of samples from each VAE, mean and spread of `readings`, the distance of their chord
         lengths (all images together) and of their mean statistics from those of the originals;
         "realisations": of each VAE whose decoder takes noise, see `realisation_report`; of the others the statistics
@@ -105,19 +114,27 @@ def rock_report(
     size, other = _common_size(vaes), OTHER[rock]
     training = RockCrops(rock, size=size).sample(TRAINING_CROPS, seed=seed, split="train").images
     held_out = {
-        rock: RockCrops(rock, size=size).sample(crops, seed=seed).images,
-        other: RockCrops(other, size=size).sample(crops, seed=seed, split="all").images,
+        rock: RockCrops(rock, size=size).sample(crops, seed=seed),
+        other: RockCrops(other, size=size).sample(crops, seed=seed, split="all"),
     }
-    references, found = Baselines(training), {"reconstruction": {}, "prior": {}, "realisations": {}}
-    for name, images in held_out.items():
+    references = Baselines(training)
+    found: dict[str, Any] = {"reconstruction": {}, "prior": {}, "realisations": {}}
+    found["training_crops"] = len(training)
+    found["independent_crops"] = {name: _five(independent_crops(sample)) for name, sample in held_out.items()}
+    for name, sample in held_out.items():
         say(f"{name}: reference methods, from {TRAINING_CROPS} training crops of {rock}")
+        worth, images = found["independent_crops"][name], sample.images
         answers = {label: vae.reconstruct(images) for label, vae in vaes.items()}
         answers |= {f"{label}, cut at its own fraction": at_own_fraction(made) for label, made in answers.items()}
-        found["reconstruction"][name] = _reference_rows(references, images, crops) | {
-            label: _numbers(evaluate_crop_reconstructions(made, images)) for label, made in answers.items()
+        rows = _reference_rows(references, images, crops, worth) | {
+            label: _numbers(evaluate_crop_reconstructions(made, images), worth) for label, made in answers.items()
         }
+        if name == rock:
+            say("searches for images of the statistics that PCA keeps, and refined latents (minutes)")
+            rows |= _slower_rows(references, vaes, images, worth)
+        found["reconstruction"][name] = rows
     say("samples from the prior")
-    originals = held_out[rock]
+    originals = held_out[rock].images
     found["prior"]["originals"] = _summary(originals, originals)
     found["prior"]["training crops"] = _summary(training[:crops], originals)
     for label, vae in vaes.items():
@@ -131,6 +148,59 @@ def rock_report(
             error = _five(loss(vae.reconstruct(targets), targets))
             found["realisations"][label] = {"targets": len(targets), "realisations": 1, "statistics_error_mean": error}
     return found
+
+
+def independent_crops(sample: RockSample) -> float:
+    """What overlapping crops are worth: the number of independent ones whose mean is known as well.
+
+    Two crops of slices normal to the same axis, at most 16 voxels apart, count as alike by the share of their area that
+    they have in common; all others as independent. So the variance of a mean is that of one crop times the mean of
+    these shares over all pairs.
+
+    >>> there = torch.zeros(2, dtype=torch.long), torch.tensor([[0, 0, 0], [0, 0, 4]])  # they share half of their area
+    >>> round(independent_crops(RockSample(torch.zeros(2, 1, 8, 8), *there)), 3)
+    1.333
+    """
+    size = sample.images.shape[-1]
+    apart = (sample.corner[:, None] - sample.corner).abs()
+    in_plane = torch.arange(3) != sample.axis[:, None]
+    shares = torch.where(in_plane[:, None], (1 - apart / size).clamp_min(0), (apart <= GAP).float()).prod(-1)
+    return len(sample) / (shares * (sample.axis[:, None] == sample.axis)).mean(0).sum().item()
+
+
+def _slower_rows(references: Baselines, vaes: Mapping[str, VAE], images: Tensor, worth: float) -> dict[str, Numbers]:
+    """Answers that take a search for each crop: in pixels, for statistics of few numbers, and in latents."""
+    distance = torch.fft.fftfreq(images.shape[-1], 1 / images.shape[-1])
+    distance = torch.hypot(distance[:, None], distance)
+    wanted = {f"PCA of the statistics, {k} numbers": references.pca_statistics(images, k) for k in COMPONENTS}
+    closely = references.pca_statistics(images, COMPONENTS[-1], weight=1 + 10 * torch.exp(-distance / 1.5))
+    near = distance <= NEAR
+
+    def far_from_near_shifts(made: Tensor) -> Tensor:
+        target = closely.flatten(0, 1)[:, near]
+        return (autocorrelation(made)[:, near] - target).square().sum(-1) / target.square().sum(-1)
+
+    ways: dict[str, Callable[[], Tensor]] = {
+        f"{name}, then search": functools.partial(reconstruct, f, steps=SEARCH_STEPS, binary=True)
+        for name, f in wanted.items()
+    }
+    ways[f"PCA of the statistics, {COMPONENTS[-1]} numbers, near shifts asked for closely"] = lambda: at_own_fraction(
+        reconstruct(closely, steps=SEARCH_STEPS, extra_terms=far_from_near_shifts)
+    )
+    for label, vae in vaes.items():
+        if not vae.noise_dim:
+            ways[f"{label}, refined ({REFINING_STEPS})"] = functools.partial(
+                vae.reconstruct, images, steps=REFINING_STEPS
+            )
+    rows = {}
+    for name, way in ways.items():
+        begun = time.perf_counter()
+        made = way()
+        seconds = (time.perf_counter() - begun) / len(images)
+        rows[name] = _numbers(evaluate_crop_reconstructions(made, images), worth) | {
+            "seconds_per_image": _five(seconds)
+        }
+    return rows
 
 
 def _common_size(vaes: Mapping[str, VAE]) -> int:
@@ -187,13 +257,13 @@ def _at_zero_noise(vae: VAE, images: Tensor) -> Tensor:
     return vae.decode_means(images, torch.zeros(1, vae.noise_dim), 64)[:, 0]
 
 
-def _reference_rows(references: Baselines, images: Tensor, crops: int) -> dict[str, Numbers]:
+def _reference_rows(references: Baselines, images: Tensor, crops: int, worth: float) -> dict[str, Numbers]:
     rows = {"mean statistics of the training crops": _errors(references.mean_errors(images))}
     for k in COMPONENTS:
         rows[f"PCA of the statistics, {k} numbers"] = _errors(references.pca_errors(images, k))
     nearest = evaluate_crop_reconstructions(references.nearest_images(images), images)
     chance = evaluate_crop_reconstructions(references.images[:crops], images)
-    return rows | {"nearest training crop": _numbers(nearest), "any training crop": _numbers(chance)}
+    return rows | {"nearest training crop": _numbers(nearest, worth), "any training crop": _numbers(chance, worth)}
 
 
 def _summary(images: Tensor, originals: Tensor) -> Numbers:
@@ -211,16 +281,18 @@ def _summary(images: Tensor, originals: Tensor) -> Numbers:
     }
 
 
-def _numbers(evaluation: CropEvaluation) -> Numbers:
-    return {name: _five(getattr(evaluation, name)) for name in CROP_ROWS}
+def _numbers(evaluation: CropEvaluation, worth: float) -> Numbers:
+    errors = evaluation.per_image["thresholded_statistics_error"]
+    numbers = {name: _five(getattr(evaluation, name)) for name in CROP_ROWS}
+    return numbers | {"standard_error": _five(errors.std() / worth**0.5)}
 
 
 def _errors(errors: Tensor) -> Numbers:
     return {"statistics_error_mean": _five(errors.mean()), "statistics_error_median": _five(errors.median())}
 
 
-def _five(value: Tensor | float) -> float | None:
-    """Five significant digits; None, which JSON knows, for NaN."""
+def _five(value: Tensor | float) -> Any:
+    """A float of five significant digits; None, which JSON knows, for NaN."""
     return None if math.isnan(value) else float(f"{float(value):.5g}")
 
 

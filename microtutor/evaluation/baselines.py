@@ -37,18 +37,36 @@ class Baselines:
 
     def pca_errors(self, images: Tensor, components: int) -> Tensor:
         """Statistics error after keeping so many principal components of the statistics: (m,). It gives no image."""
+        f = self._statistics_of(images)
+        return (f - self.pca_statistics(images, components).flatten(1)).square().mean(1)
+
+    def pca_statistics(self, images: Tensor, components: int, *, weight: Tensor | None = None) -> Tensor:
+        """Statistics of images after so many principal components: (m, 1, H, W).
+
+        They are near those of the images, but in general no image has them; `reconstruct` looks for one that comes
+        near.
+
+        Args:
+            images: (m, 1, H, W) in [0, 1].
+            components: how many.
+            weight: how much each shift counts, above 0, (H, W) with zero shift at index 0: the statistics are
+                multiplied by it before the analysis, and divided by it after. By default all shifts count alike.
+        """
         from sklearn.decomposition import PCA  # slow to import, and needed here only
 
-        most = min(self.statistics.shape)
+        f, most = self._statistics_of(images), min(self.statistics.shape)
         if check_count(components, name="components") > most:
             raise ValueError(
                 f"expected components of at most {most}, as there are {len(self.images)} training images of "
                 f"{self.statistics.shape[1]} pixels, got {components}"
             )
-        pca = PCA(components, svd_solver="randomized", random_state=0).fit(self.statistics.numpy())
-        f = self._statistics_of(images)
-        kept = torch.from_numpy(pca.inverse_transform(pca.transform(f.numpy()))).to(f)
-        return (f - kept).square().mean(1)
+        scale = torch.ones(images.shape[-2:]) if weight is None else weight
+        if not isinstance(scale, Tensor) or scale.shape != images.shape[-2:] or not bool((scale > 0).all()):
+            raise ValueError(f"expected weights above 0 of shape {tuple(images.shape[-2:])}, got {describe(weight)}")
+        row = scale.flatten().to(f)
+        pca = PCA(components, svd_solver="randomized", random_state=0).fit((self.statistics * row).numpy())
+        kept = torch.from_numpy(pca.inverse_transform(pca.transform((f * row).numpy()))).to(f)
+        return (kept / row).view_as(images.cpu())
 
     def nearest_images(self, images: Tensor) -> Tensor:
         """For each image the training image whose statistics are nearest: shape of images."""

@@ -93,3 +93,19 @@ def test_more_components_than_there_can_be(references, images):
         ValueError, match="expected components of at most 60, as there are 60 training images of 1024 p"
     ):
         references.pca_errors(images, 61)
+
+
+def test_weighted_components_hold_what_counts(references, images):
+    weight = torch.ones(32, 32)
+    weight[0, 0] = 1e3  # the volume fraction counts most
+    f = autocorrelation(images)
+    kept, plain = (references.pca_statistics(images, 3, weight=w) for w in (weight, None))
+    assert kept.shape == f.shape
+    assert (kept - f)[..., 0, 0].abs().max() < 1e-4 < (plain - f)[..., 0, 0].abs().max()
+    assert (kept - f).square().mean() > (plain - f).square().mean()
+
+
+@pytest.mark.parametrize("weight", [torch.zeros(32, 32), torch.ones(31, 32), 2.0])
+def test_weights_are_checked(references, images, weight):
+    with pytest.raises(ValueError, match="expected weights above 0 of shape"):
+        references.pca_statistics(images, 3, weight=weight)
