@@ -174,7 +174,7 @@ def _check_choices(threshold: Any, phases: Any, labels: Any, dark: Any) -> np.nd
     """Refuse choices that are none or do not go together; return the labels if they are listed."""
     check_bool(dark, name="dark")
     if threshold is not None:
-        several = not isinstance(threshold, (int, float, np.number))
+        several = isinstance(threshold, (Sequence, np.ndarray)) and not isinstance(threshold, str)
         levels = check_each(threshold if several else [threshold], check_number, name="threshold")
         if not 1 <= len(levels) < MOST_PHASES or any(a >= b for a, b in pairwise(levels)):
             raise ValueError(f"expected threshold as one number, or up to 5 that rise, got {quote(threshold)}")
@@ -230,6 +230,10 @@ def _read(source: Any, shape: Any, dtype: Any, *, labels: bool) -> _Read:
         raise ValueError(
             f"expected one file, got the folder {quote(str(source))}; if its pictures are the slices of a volume, hand "
             "over numpy.stack([...]) of them or save them as one .tif; to train on them, take ImageFolder"
+        )
+    if not path.exists():
+        raise FileNotFoundError(
+            f"no file {path}: expected the path of one that is there, or an array, got another name"
         )
     if suffix in RAW:
         return _Read(read_raw(path, shape, dtype), None, None, path.name)

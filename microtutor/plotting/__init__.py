@@ -7,6 +7,7 @@ from microtutor.plotting.pictures import (
     draw_radial,
     draw_statistics,
     show_images,
+    show_micrograph,
     show_pairs,
     show_summary,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "show_error_distributions",
     "show_images",
     "show_logs",
+    "show_micrograph",
     "show_pairs",
     "show_summary",
     "show_sweep",

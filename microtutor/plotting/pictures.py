@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import NullLocator
 from torch import Tensor
 
@@ -24,6 +27,7 @@ from microtutor.checks import (
     check_text,
     describe,
 )
+from microtutor.microstructures import Micrograph
 from microtutor.statistics import autocorrelation, radial_average
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe & Ito: safe for the colour-blind
@@ -217,3 +221,109 @@ def show_pairs(originals: Tensor, reconstructions: Tensor, *, side: float = 1.35
             axes[row + 1, i].xaxis.set_major_locator(NullLocator())
             axes[row + 1, i].yaxis.set_major_locator(NullLocator())
     return figure
+
+
+def show_micrograph(micrograph: Micrograph, *, side: float = 3.0) -> Figure:
+    """What was read of a micrograph: its grey values, their histogram with the thresholds, and its phases.
+
+    What is left out is striped. A bar tells the scale. Of a volume the three slices through its middle are shown.
+
+    Args:
+        micrograph: what `read_micrograph` returns.
+        side: width of a picture in inches.
+
+    Raises:
+        TypeError, ValueError: it is no micrograph, or side is no length.
+
+    >>> from microtutor.microstructures import read_micrograph
+    >>> len(show_micrograph(read_micrograph(np.array([[10, 12, 10], [200, 11, 210]]))).axes)
+    3
+    """
+    check_instance(micrograph, Micrograph, name="micrograph")
+    check_number(side, name="side", above=0)
+    middles = [None] if micrograph.ndim == 2 else [0, 1, 2]  # axes that the slices are normal to
+    rows, columns = (1, 3) if micrograph.ndim == 2 else (2, 4)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(side * columns, side * rows + 0.5), squeeze=False, layout="constrained"
+    )
+    below = axes[-1, -len(middles) :] if rows == 1 else axes[1, :3]
+    known = np.ones(micrograph.grey.shape, bool) if micrograph.mask is None else micrograph.mask.numpy() > 0
+    number = micrograph.phases.argmax(0).numpy()
+    colours = np.array([to_rgb(colour) for colour in _phase_colours(len(micrograph.phases))])
+    inside = micrograph.grey[known]
+    grey = (micrograph.grey - np.float64(inside.min())) / max(float(np.ptp(inside.astype(np.float64))), 1e-300)
+    grey = np.where(np.isfinite(grey), grey, 0).clip(0, 1)
+    for axis, upper, lower in zip(middles, axes[0], below):
+        _draw_slice(upper, np.repeat(grey[..., None], 3, axis=-1), known, micrograph, axis)
+        _draw_slice(lower, colours[number], known, micrograph, axis)
+    _draw_histogram(axes[0, len(middles)], micrograph, inside)
+    last = axes[-1, -1]
+    if rows == 2:
+        last.set_axis_off()
+    _draw_key(last, micrograph, colours, below=rows == 1)
+    figure.suptitle(f"{micrograph.name}: {' × '.join(map(str, micrograph.grey.shape))}, known {micrograph.known:.1%}")
+    return figure
+
+
+def _phase_colours(number: int) -> list:
+    """A colour for each phase; of more than there are colours, steps of the map."""
+    return (
+        list(COLOURS[:number]) if number <= len(COLOURS) else list(plt.get_cmap(MAP)(np.linspace(0, 1, number))[:, :3])
+    )
+
+
+def _draw_slice(ax: Axes, rgb: np.ndarray, known: np.ndarray, micrograph: Micrograph, axis: int | None) -> None:
+    """Draw a picture, or the middle slice of a volume, with stripes where it is not known, and a scale bar."""
+    spacing = list(micrograph.spacing)
+    if axis is not None:
+        rgb, known = (x.take(x.shape[axis] // 2, axis=axis) for x in (rgb, known))
+        spacing.pop(axis)
+        ax.set_title(f"across axis {axis}", fontsize=8)
+    (height, width), (down, right) = known.shape, spacing
+    row, column = np.indices(known.shape)
+    stripe = (row + column) // (max(known.shape) // 60 + 1) % 2 == 0
+    rgb = np.where(known[..., None], rgb, np.where(stripe[..., None], 1.0, 0.6))
+    ax.imshow(rgb, extent=(0, width * right, height * down, 0), interpolation="nearest")
+    ax.xaxis.set_major_locator(NullLocator())
+    ax.yaxis.set_major_locator(NullLocator())
+    length = _round_length(width * right / 3)
+    bar = Rectangle((0, -0.08), length / (width * right), 0.025, color="black", clip_on=False, transform=ax.transAxes)
+    ax.add_patch(bar)
+    ax.set_xlabel(f"{length:g} {micrograph.unit}", fontsize=8, loc="left", labelpad=16)
+
+
+def _round_length(most: float) -> float:
+    """The greatest of 1, 2, 5, 10, 20, ... that is not above a length."""
+    power = 10.0 ** np.floor(np.log10(most))
+    return float(max(step * power for step in (1, 2, 5) if step * power <= most * (1 + 1e-9)))
+
+
+def _draw_histogram(ax: Axes, micrograph: Micrograph, grey: np.ndarray) -> None:
+    if micrograph.labels:
+        shares = [(grey == value).mean() for value in micrograph.labels]
+        ax.bar([f"{value:g}" for value in micrograph.labels], shares, color=COLOURS[0])
+        ax.set_xlabel("label", fontsize=8)
+        ax.set_ylabel("share of the known pixels", fontsize=8)
+    else:
+        ax.hist(grey.astype(np.float64), bins=min(256, max(len(np.unique(grey)), 2)), color="0.6")
+        for k, level in enumerate(micrograph.thresholds):
+            ax.axvline(level, color=COLOURS[1], linestyle="--", label=None if k else "threshold")
+        ax.set_xlabel("grey value", fontsize=8)
+        ax.set_ylabel("number of known pixels", fontsize=8)
+        ax.legend(fontsize=8)
+    ax.tick_params(labelsize=7)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def _draw_key(ax: Axes, micrograph: Micrograph, colours: np.ndarray, *, below: bool) -> None:
+    """The names of the phases and their shares of the known pixels."""
+    if len(colours) > len(COLOURS):
+        return
+    known = len(micrograph.phases[0].reshape(-1)) * micrograph.known
+    names = micrograph.phase_names or tuple(f"phase {k}" for k in range(len(colours)))
+    keys = [
+        Patch(color=colour, label=f"{name}: {float(phase.double().sum()) / known:.3f}")
+        for colour, name, phase in zip(colours, names, micrograph.phases)
+    ]
+    place: dict[str, Any] = {"loc": "upper right", "bbox_to_anchor": (1, -0.02)} if below else {"loc": "center"}
+    ax.legend(handles=keys, fontsize=8, frameon=False, **place)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from microtutor.microstructures import LineImages, OverlappingDiscs
+from microtutor.microstructures import LineImages, OverlappingDiscs, read_micrograph
 from microtutor.models import VAE, Prior
 from microtutor.statistics import autocorrelation, two_point_statistics
 from microtutor.training import TrainingConfig
@@ -346,6 +346,7 @@ CALLS: dict[str, Call] = {
             "dtype": "belongs to files of bare numbers: tests/microstructures/test_reader.py",
             "phases": "excludes a threshold: tests/microstructures/test_reader.py",
         },
+        right={"threshold": {"a list"}},
     ),
     MICROSTRUCTURES + "seeded_generator": Call(lambda: {"seed": (7, 0)}),
     # --- models and training ------------------------------------------------------------------------------------------
@@ -446,6 +447,7 @@ CALLS: dict[str, Call] = {
     PLOTTING + "show_pairs": Call(
         lambda: {"originals": image(2, 1, 8, 8), "reconstructions": image(2, 1, 8, 8), "side": 1.0}
     ),
+    PLOTTING + "show_micrograph": Call(lambda: {"micrograph": read_micrograph(255 * image().numpy()), "side": 3.0}),
     PLOTTING + "show_summary": Call(
         lambda: {"m": image(), "f": f(), "title": "a", "pixel_size": 1.0, "unit": "px"},
         right={"f": OF_STATISTICS - {"one axis"}},
