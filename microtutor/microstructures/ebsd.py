@@ -59,8 +59,9 @@ def _read_ang(lines: list[str], name: str) -> PhaseMap:
     said = dict(re.findall(r"^(\w+):[ \t]*(.*?)\s*$", "\n".join(header), re.MULTILINE))
     if said.get("GRID", "SqrGrid").lower() != "sqrgrid" or said.get("NCOLS_EVEN") != said.get("NCOLS_ODD"):
         raise ValueError(
-            f"expected a map on a square grid in {name}, got {said.get('GRID', 'rows of different lengths')}; convert "
-            "it to a square grid in the program that wrote it, or export its phases as a picture and take labels=True"
+            f"expected a map on a square grid in {name}, got {said.get('GRID', 'no GRID')} with rows of "
+            f"{said.get('NCOLS_ODD')} and {said.get('NCOLS_EVEN')} points; convert it to a square grid in the program that wrote it, "
+            "or export its phases as a picture and take labels=True"
         )
     shape, step = _sides(said, ("NROWS", "NCOLS_ODD"), ("YSTEP", "XSTEP"), name)
     rows = [line for line in lines if line.strip() and not line.startswith("#")]
@@ -76,12 +77,12 @@ def _read_ang(lines: list[str], name: str) -> PhaseMap:
 def _names_in_ang(header: list[str]) -> dict[int, str]:
     names, number = {}, None
     for line in header:
-        word, _, rest = line.partition(" ") if "\t" not in line else line.partition("\t")
-        if word.rstrip(":") == "Phase" and rest.strip().isdigit():
+        word, rest = (*re.split(r"[:\s]+", line.strip(), maxsplit=1), "")[:2]
+        if word == "Phase" and rest.isdigit():
             number = int(rest)
             names[number] = str(number)
-        elif word.rstrip(":") == "MaterialName" and number is not None and rest.strip():
-            names[number] = rest.strip()
+        elif word == "MaterialName" and number is not None and rest:
+            names[number] = rest
     return names
 
 
