@@ -2,11 +2,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from microtutor import plotting
 from microtutor.evaluation import evaluate_reconstructions
-from microtutor.microstructures import LineImages
+from microtutor.microstructures import LineImages, read_micrograph
 from microtutor.statistics import autocorrelation, canonical_form, radial_average
 
 
@@ -324,3 +325,49 @@ def test_figures_can_be_saved(tmp_path):
     ):
         figure.savefig(tmp_path / f"{i}.png")
         assert plt.imread(tmp_path / f"{i}.png").std() > 0.01
+
+
+# --- what was read of a micrograph ------------------------------------------------------------------------------------
+def test_show_micrograph():
+    grey = np.where(np.random.default_rng(0).random((30, 40)) < 0.3, 200, 60)
+    found = read_micrograph(grey, mask="25:,:", spacing=(2.0, 0.5), unit="nm", threshold=99)
+    figure = plotting.show_micrograph(found)
+    left, middle, right = figure.axes
+    assert left.images[0].get_extent() == [0, 20, 60, 0]  # pixels need not be square
+    assert left.get_xlabel() == right.get_xlabel() == "5 nm"
+    (bar,) = left.patches
+    assert bar.get_width() * 20 == pytest.approx(5)
+    shown = drawn(left)
+    assert np.array_equal(shown[:25, :, 0], grey[:25] == 200)
+    assert set(np.unique(shown[25:])) == {0.6, 1.0}  # striped
+    colours = np.array([to_rgb(colour) for colour in plotting.COLOURS])
+    assert np.array_equal(drawn(right)[:25], colours[(grey[:25] == 200).astype(int)])
+    assert sum(patch.get_height() for patch in middle.patches) == 1000  # known pixels
+    assert middle.lines[0].get_xdata()[0] == 99
+    share = (grey[:25] == 200).mean()
+    assert [text.get_text() for text in right.get_legend().get_texts()] == [
+        f"phase 0: {1 - share:.3f}", f"phase 1: {share:.3f}",
+    ]  # fmt: skip
+    figure.draw_without_rendering()
+
+
+def test_show_micrograph_of_a_volume_and_of_labels():
+    volume = np.random.default_rng(0).integers(0, 3, (4, 6, 8))
+    figure = plotting.show_micrograph(read_micrograph(volume, labels=True, spacing=(3, 2, 1), unit="µm"))
+    first, second, third, histogram, *_ = figure.axes
+    assert [ax.images[0].get_extent() for ax in (first, second, third)] == [
+        [0, 8, 12, 0],
+        [0, 8, 12, 0],
+        [0, 12, 12, 0],
+    ]
+    for ax, seen in zip((first, second, third), (volume[2], volume[:, 3], volume[:, :, 4])):
+        assert np.array_equal(drawn(ax)[..., 0], seen / 2)
+    assert [bar.get_height() for bar in histogram.patches] == pytest.approx([(volume == k).mean() for k in range(3)])
+    many = plotting.show_micrograph(read_micrograph(np.arange(100).reshape(10, 10) // 10, labels=True))
+    assert len(np.unique(drawn(many.axes[2]).reshape(-1, 3), axis=0)) == 10
+    figure.draw_without_rendering()
+    holes = np.random.default_rng(0).random((5, 5))
+    holes[0, 0] = np.nan
+    assert np.isfinite(drawn(plotting.show_micrograph(read_micrograph(holes)).axes[0])).all()
+    with pytest.raises(TypeError, match="expected micrograph as a Micrograph, got"):
+        plotting.show_micrograph(holes)

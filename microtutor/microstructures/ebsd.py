@@ -60,8 +60,8 @@ def _read_ang(lines: list[str], name: str) -> PhaseMap:
     if said.get("GRID", "SqrGrid").lower() != "sqrgrid" or said.get("NCOLS_EVEN") != said.get("NCOLS_ODD"):
         raise ValueError(
             f"expected a map on a square grid in {name}, got {said.get('GRID', 'no GRID')} with rows of "
-            f"{said.get('NCOLS_ODD')} and {said.get('NCOLS_EVEN')} points; convert it to a square grid in the program that wrote it, "
-            "or export its phases as a picture and take labels=True"
+            f"{said.get('NCOLS_ODD')} and {said.get('NCOLS_EVEN')} points; convert it to a square grid in "
+            "the program that wrote it, or export its phases as a picture and take labels=True"
         )
     shape, step = _sides(said, ("NROWS", "NCOLS_ODD"), ("YSTEP", "XSTEP"), name)
     rows = [line for line in lines if line.strip() and not line.startswith("#")]

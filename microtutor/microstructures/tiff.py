@@ -137,8 +137,7 @@ def pixel_size_of(tags: Mapping[int, Any]) -> PixelSize | None:
     >>> pixel_size_of({282: 72.0, 283: 72.0, 296: 2}) is None
     True
     """
-    text = tags.get(DESCRIPTION, "")
-    text = text if isinstance(text, str) else ""
+    text = _in_utf8(tags.get(DESCRIPTION, ""))
     per_unit = [_ratio(tags.get(tag)) for tag in RESOLUTION]
     if "<OME" in text:
         found = _size_in_ome(text)
@@ -174,6 +173,14 @@ def _size_in_ome(text: str) -> PixelSize | None:
         float(size) * METRES[one] / METRES[unit] if size else None for size, one in zip(sizes.values(), units) if one
     )
     return None if down is None or right is None else ((deeper, down, right), unit)
+
+
+def _in_utf8(text: Any) -> str:
+    """A description, of which Pillow takes each byte for a letter; older programs mean it so."""
+    try:
+        return text.encode("latin-1").decode("utf-8") if isinstance(text, str) else ""
+    except UnicodeError:
+        return text
 
 
 def _said(pattern: str, text: str, otherwise: str) -> str:
