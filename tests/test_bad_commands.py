@@ -70,6 +70,8 @@ WRONG: dict[str, list[str]] = {
     "count": ["few", "1", "1-", "-4", "4-1", "1.5-2", "²-4"],
     "material": ["sand", "Lines", "own"],
     "image": IMAGES,
+    "train.images": ["absent", "empty.png", "flat.png", "labels.png", "stack.tif", "nan.npy", "folder", "locked.zip"],
+    "label": ["99999"],
     "boundary": ["closed", "Open"],
     "name": ["gamma", "Beta"],
     "names": ["fft-way", "FFT_way"],

@@ -11,9 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
+from microtutor.cli.beforehand import on_images
 from microtutor.cli.options import parse_settings
-from microtutor.evaluation import latent_summary, valid_lines
-from microtutor.microstructures import LineImages
+from microtutor.evaluation import evaluate_crops, latent_summary, valid_lines
+from microtutor.microstructures import ImageFolder, LineImages, OverlappingDiscs
 from microtutor.models import VAE
 from microtutor.statistics import autocorrelation, radial_average
 from microtutor.training import PRESETS, TrainingConfig
@@ -47,6 +48,81 @@ def test_train_then_evaluate(tmp_path):
     said = run("evaluate", tmp_path / "run", "--images", 10, "--count", "3-6")
     assert said.exit_code == 0, said.output
     assert "6.31e-05" in said.output  # the paper's number for the harder set
+
+
+FEW = [f"--set={change}" for change in ("channels=4", "latent_dim=3", "batch_size=4", "validation_images=4")]
+
+
+def test_train_on_pictures_of_ones_own(tmp_path):
+    """Three steps, stopped and gone on with, and measured on the pictures that were held out."""
+    pictures = tmp_path / "my-folder"
+    pictures.mkdir()
+    for i, image in enumerate(OverlappingDiscs(0.4, 6, 64).sample(20).images[:, 0]):
+        Image.fromarray((255 * image).byte().numpy()).save(pictures / f"{i}.png")
+    (pictures / "notes.txt").write_text("x", encoding="utf-8")
+    words = ["train", "rock", "--images", pictures, "--output", tmp_path / "run", *FEW, "--set", "steps=3", "--dark"]
+    said = run(*words, "--device", "cpu")
+    assert said.exit_code == 0, said.output
+    assert (
+        f"{pictures}: 20 pictures, 16 + 2 + 2 for train, validation, test; left out as no picture: notes.txt; size 64, "
+        "3 steps"
+    ) in said.stderr
+    assert "2 crops of my-folder, 64 px" in said.stdout
+    said = run(*words, "--device", "cpu")
+    assert said.exit_code == 2
+    assert "add --resume to go on" in said.stderr
+    assert run(*words, "--device", "cpu", "--resume").exit_code == 0
+    config = json.loads((tmp_path / "run" / "training.json").read_text(encoding="utf-8"))
+    assert (config["folder"], config["dark"], config["size"]) == (str(pictures), True, 64)
+    measured = run("evaluate", tmp_path / "run", "--images", 100)
+    assert measured.exit_code == 0, measured.output
+    source = ImageFolder(pictures, 64, dark=True)
+    wanted = evaluate_crops(VAE.from_pretrained(tmp_path / "run"), source.sample(2).images, data_set="my-folder")
+    assert measured.stdout.splitlines()[:-1] == wanted.table().splitlines()[:-1]  # the last is of seconds
+
+
+@pytest.mark.parametrize(
+    ("shape", "preset", "size", "steps"),
+    [
+        ((500, 500), "rock", 128, 2000),
+        ((300, 300), "rock", 64, 2000),  # three blocks of 128 do not fit
+        ((500, 500), "classroom", 64, 2000),  # not above the preset's
+        ((60, 300, 260), "rock", 128, 2000),
+        ((170, 500, 500), "rock", 128, 4000),
+    ],
+)
+def test_size_and_steps_follow_from_what_is_there(tmp_path, shape, preset, size, steps):
+    path = tmp_path / "mine.npy"
+    np.save(path, np.random.default_rng(0).integers(0, 2, shape, dtype=np.uint8))
+    base = PRESETS[preset].replace(material="images", folder=str(path))
+    config, said = on_images(base, path, ())
+    assert (config.size, config.steps) == (size, steps)
+    assert said.endswith(f"size {size}, {steps} steps")
+    mine, _ = on_images(base.replace(size=32, steps=7), path, ("size", "steps"))
+    assert (mine.size, mine.steps) == (32, 7)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--images", "500"], "the number of images to evaluate on is --held-out 500"),
+        (["--images", "absent"], "expected a folder of pictures, got "),
+        (["--images", "picture.npy", "--label", "7"], "expected the label 7 and others in picture.npy"),
+        (["--images", "picture.npy", "--label", "1", "--dark"], "expected either a label or a threshold"),
+        (["--images", "picture.npy", "--set", "size=128"], "take a smaller size"),
+        (["--images", "picture.npy"], "at least 64 x 64 pixels, got 50 x 50 in picture.npy"),
+        (["--augment"], "expected --images beside --augment, got it alone; say where your images are"),
+        (["--threshold", "0"], "expected --images beside --threshold, got it alone"),
+    ],
+)
+def test_images_that_cannot_be_trained_on(tmp_path, monkeypatch, options, message):
+    monkeypatch.chdir(tmp_path)
+    np.save("picture.npy", np.random.default_rng(0).random((50, 50)) < 0.4)
+    said = run("train", "rock", "--output", "run", *options)
+    assert said.exit_code == 2
+    assert message in said.stderr
+    assert said.stderr.count("\n") == 1
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(("options", "wanted"), [([], "cuda"), (["--device", "auto"], "auto")])

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from microtutor.checks import check_bool, check_choice, check_count, check_number, check_path
 from microtutor.environment import find_device
-from microtutor.microstructures.grey import check_file, read_grey, read_stack
+from microtutor.microstructures.grey import read_grey, read_stack
 from microtutor.microstructures.images import ask_about_labels, grey_level
-from microtutor.microstructures.rock import RockCrops, load_volume, strips, turned
+from microtutor.microstructures.rock import RockCrops, strips, turned
 from microtutor.microstructures.samples import SPLITS, Images, Sample, sent, stream
 
 PICTURES = (".png", ".tif", ".tiff", ".npy", ".bmp", ".jpg", ".jpeg", ".pgm", ".gif")
@@ -96,7 +96,7 @@ class ImageFolder(Images[FolderSample]):
     augment: bool = False
 
     def __post_init__(self) -> None:
-        check_path(self.folder, name="folder")
+        object.__setattr__(self, "folder", check_path(self.folder, name="folder"))
         check_count(self.size, name="size")
         _check_reading(self.threshold, self.dark, self.label)
         check_bool(self.augment, name="augment")
@@ -234,7 +234,7 @@ def images_from(
         size, threshold, dark, label, augment: as for `ImageFolder`.
 
     Raises:
-        FileNotFoundError, TypeError, ValueError: as `ImageFolder`, `load_volume` and `RockCrops`.
+        FileNotFoundError, TypeError, ValueError: as `ImageFolder` and `RockCrops`.
 
     >>> images_from("no_such_folder")
     Traceback (most recent call last):
@@ -349,9 +349,7 @@ def _is_volume(path: Path) -> bool:
 @lru_cache(maxsize=2)
 def _read_volume(path: Path, state: tuple[int, int], threshold: float | None, dark: bool, label: int | None) -> Tensor:
     """The phase of interest of a volume, read once as long as its file is the same."""
-    if label is not None:
-        return _phase(read_stack(path), check_file(path).name, None, False, label)
-    return load_volume(path, threshold=threshold, dark=dark)
+    return _phase(read_stack(path), path.name, threshold, dark, label)
 
 
 def _extent(picture: Picture) -> str:

@@ -4,9 +4,10 @@ import json
 
 import pytest
 import torch
+from PIL import Image
 
-from microtutor.evaluation import evaluate_on, source_for, trained_with
-from microtutor.microstructures import LineImages, OverlappingDiscs, RockCrops
+from microtutor.evaluation import evaluate, evaluate_on, source_for, trained_with
+from microtutor.microstructures import ImageFolder, LineImages, OverlappingDiscs, RockCrops
 from microtutor.models import VAE
 from microtutor.training import TrainingConfig
 
@@ -109,6 +110,38 @@ def test_runs_that_cannot_be_read(tmp_path, said, message):
     (tmp_path / "training.json").write_text(said, encoding="utf-8")
     with pytest.raises(ValueError, match=message):
         trained_with(tmp_path)
+
+
+def test_weights_are_measured_on_the_pictures_they_did_not_see(tmp_path, capsys):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    images = OverlappingDiscs(0.4, 4, 32).sample(20).images
+    for i, image in enumerate(images[:, 0]):
+        Image.fromarray((255 * image).byte().numpy()).save(pictures / f"{i:02}.png")
+    config = TINY.replace(material="images", folder=str(pictures))
+    source = ImageFolder(str(pictures), 32)
+    run = folder_of(tmp_path / "run", config.as_dict() | {"fingerprint": source.fingerprint})
+    assert source_for(run, 32) == source
+    vae = VAE(size=32, channels=4)
+    found = evaluate_on(vae, source_for(run, 32), 100)
+    assert (found.images, found.data_set) == (2, "pictures")
+    assert capsys.readouterr().err == "measured on all 2 pictures that are held out, not on 100\n"
+    with pytest.raises(ValueError, match="saw in training, images, got lines; take unseen=True"):
+        source_for(run, 32, material="lines")
+    assert source_for(run, 32, material="lines", unseen=True) == LineImages(size=32)
+    (pictures / "07.png").unlink()
+    with pytest.raises(ValueError, match=r"expected the very images in .*pictures that .*run' was trained on, got oth"):
+        source_for(run, 32)
+    pictures.rename(tmp_path / "moved")
+    with pytest.raises(
+        FileNotFoundError, match=r"expected the images that .* was trained on in .*pictures, got no such"
+    ):
+        source_for(run, 32)
+
+
+def test_images_without_labels_of_lines_are_no_line_images():
+    with pytest.raises(TypeError, match="for images without labels of lines take evaluate_crops"):
+        evaluate(VAE(size=32, channels=4), OverlappingDiscs(0.4, 4, 32).sample(3))
 
 
 # --- a source of the user's own ---------------------------------------------------------------------------------------

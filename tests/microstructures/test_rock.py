@@ -233,3 +233,66 @@ def test_no_pickle_is_loaded(tmp_path):
     np.save(tmp_path / "object.npy", np.array([[[{}]]], dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match=r"Object arrays cannot be loaded"):
         load_volume(tmp_path / "object.npy")
+
+
+# --- slices of some axes only -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("shape", "size", "axes", "cut"),
+    [
+        ((60, 512, 512), 128, (0,), 1),
+        ((20, 1000, 1000), 128, (0,), 1),
+        ((100, 400, 400), 128, (0,), 0),  # three blocks of 128 do not fit into 400 with their gaps: across the slices
+        ((20, 50, 90), 16, (0,), 2),
+        ((90, 50, 20), 16, (2,), 0),
+        ((50, 60, 70), 16, (0, 1), 2),
+    ],
+)
+def test_blocks_of_slices_of_some_axes(shape, size, axes, cut):
+    crops = RockCrops(torch.zeros(shape, dtype=torch.bool), size=size, axes=axes)
+    gap = max(4 * max(shape) // 100, 1)
+    ends = {}
+    for split in LEARNING:
+        ((used, box),) = crops.blocks(split)
+        assert used == axes
+        assert all(extent == (0, n) for k, (extent, n) in enumerate(zip(box, shape)) if k != cut)
+        ends[split] = box[cut]
+        assert set(crops.sample(30, split=split).axis.tolist()) == set(axes)
+    assert ends["validation"][0] == 0
+    assert ends["test"][1] == shape[cut]
+    assert ends["train"][0] - ends["validation"][1] == ends["test"][0] - ends["train"][1] == gap
+    assert crops.blocks("all") == [(axes, tuple((0, n) for n in shape))]
+
+
+def test_crops_of_thin_volumes_are_what_their_labels_say():
+    volume = torch.rand(3, 70, 120, generator=torch.Generator().manual_seed(1)) < 0.3
+    crops = RockCrops(volume, size=20, augment=False, axes=(0,))
+    for split in LEARNING:
+        sample = crops.sample(50, split=split)
+        for image, (z, y, x) in zip(sample.images[:, 0], sample.corner.tolist()):
+            assert torch.equal(image.bool(), volume[z, y : y + 20, x : x + 20])
+
+
+def test_axes_are_looked_at():
+    assert RockCrops(VOLUME, size=16, axes=(2, 0)).axes == (0, 2)
+    assert RockCrops(VOLUME, size=16, axes=(0,)) != RockCrops(VOLUME, size=16)
+    for axes in ((), (0, 0)):
+        with pytest.raises(ValueError, match="expected axes as different numbers out of 0, 1 and 2"):
+            RockCrops(VOLUME, size=16, axes=axes)
+    with pytest.raises(ValueError, match=r"expected axes\[0\] of at least 0 and below 3, got 3"):
+        RockCrops(VOLUME, size=16, axes=(3,))
+    crops = RockCrops(torch.zeros(5, 50, 50, dtype=torch.bool), size=16, axes=(0,))
+    with pytest.raises(ValueError, match="with a side of at least 52 voxels, for three blocks of size 16 with gaps of"):
+        crops.sample(1, split="train")
+
+
+def test_recorded_crops_stay_as_they_are():
+    """Shipped weights were trained on the default blocks: the places of the first crops, as they were before."""
+    crops = RockCrops(VOLUME, size=16)
+    assert crops.sample(3, split="train").corner.tolist() == [[27, 19, 49], [43, 10, 43], [29, 40, 11]]
+    assert crops.sample(3, split="train").axis.tolist() == [1, 0, 0]
+
+
+def test_fingerprints_tell_volumes_apart():
+    a, b = RockCrops(VOLUME, size=16), RockCrops(~VOLUME, size=16)
+    assert a.fingerprint == RockCrops(VOLUME.float(), size=20).fingerprint != b.fingerprint
+    assert RockCrops("berea").fingerprint is None
