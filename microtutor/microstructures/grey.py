@@ -132,8 +132,8 @@ def read_raw(path: Any, shape: Any, dtype: Any) -> np.ndarray:
     path = check_file(path)
     if shape is None or dtype is None:
         raise ValueError(
-            f"expected shape and dtype for {path.name}, {path.stat().st_size} bytes of bare numbers, got "
-            f"shape={quote(shape)} and dtype={quote(dtype)}; write for example shape=(100, 512, 512), dtype='uint16'"
+            f"expected the shape and the kind of the bare numbers in {path.name}, {path.stat().st_size} bytes, got "
+            f"{quote(shape)} and {quote(dtype)}; name both, for example (100, 512, 512) and 'uint16'"
         )
     sides = check_each(shape, check_count, name="shape")
     if len(sides) not in (2, 3):
@@ -197,7 +197,9 @@ def as_image(array: np.ndarray, name: str) -> np.ndarray:
 
 def _checked(array: np.ndarray, name: str, axes: tuple[str, ...]) -> np.ndarray:
     if array.ndim != len(axes) or not array.size or array.dtype.kind not in "buif":
-        advice = {2: "; load_phases reads one picture", 3: "; load_volume reads a volume"}.get(array.ndim, "")
+        advice = {2: "; load_phases reads one picture", 3: "; load_volume reads a volume, read_micrograph either"}.get(
+            array.ndim, ""
+        )
         advice = advice if array.dtype.kind in "buif" and array.size else ""
         raise ValueError(f"expected grey values ({', '.join(axes)}) in {name}, got {array.dtype} {array.shape}{advice}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -434,7 +436,7 @@ def _refuse_several_frames(image: Any, name: str) -> None:
         raise ValueError(f"expected one picture in {name}, got {_counted(others)}; save the one you want by itself")
     raise ValueError(
         f"expected one picture in {name}, got {max(frames, axes.get('slices', 1))} frames; save the one you want by "
-        "itself, or read a stack of slices with load_volume"
+        "itself, or read a stack of slices with load_volume or read_micrograph"
     )
 
 

@@ -135,9 +135,9 @@ def read_micrograph(
         unit: of the spacing, as text; without a spacing, the one to convert what the file says to.
         shape, dtype: of bare numbers, such as (100, 512, 512) and "uint16", or ">u2" for high byte first.
 
-    The size of a pixel is read from a TIFF (ImageJ's and OME's description, or a resolution per cm or inch that is none
-    of a printer: 72, 96, 150 or 300 per inch) and from an EBSD map. What other pictures, such as PNG, say of their
-    resolution is for printers, and not read.
+    The size of a pixel is read from an EBSD map and from a TIFF (what microscopes of Zeiss and FEI write, ImageJ's and
+    OME's description, or a resolution per cm or inch that is none of a printer: 72, 96, 150 or 300 per inch).
+    What other pictures, such as PNG, say of their resolution is for printers, and not read.
 
     Raises:
         FileNotFoundError: no such file.

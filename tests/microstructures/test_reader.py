@@ -80,9 +80,19 @@ def palette(labels=THREE):
 
 def tags(**values):
     info = TiffImagePlugin.ImageFileDirectory_v2()
-    numbers = {"right": 282, "down": 283, "unit": 296, "description": 270, "orientation": 274}
+    numbers = {
+        "right": 282,
+        "down": 283,
+        "unit": 296,
+        "description": 270,
+        "orientation": 274,
+        "zeiss": 34118,
+        "fei": 34682,
+    }
     for name, value in values.items():
         info[numbers[name]] = value
+        if name in ("zeiss", "fei"):
+            info.tagtype[numbers[name]] = 2  # text
     return {"tiffinfo": info}
 
 
@@ -174,7 +184,7 @@ REFUSED = {  # name of the file: its bytes, the arguments, words of the sentence
     "one_value.png": (picture(GREY * 0, "png"), {}, "at least two grey values in one_value.png, got only 0"),
     "nothing_known.npy": (saved(FLOATS * np.nan), {}, "pixels that are known in nothing_known.npy, got none"),
     "outside.png": (picture(GREY, "png"), {"threshold": 300}, r"expected a threshold in \[60, 219\)"),
-    "bare.raw": (GREY.tobytes(), {}, r"write for example shape=\(100, 512, 512\), dtype='uint16'"),
+    "bare.raw": (GREY.tobytes(), {}, r"got None and None; name both, for example \(100, 512, 512\) and 'uint16'"),
     "short.raw": (GREY.tobytes()[1:], RAW, r"expected 108 bytes in short.raw for 9 x 12 .* \(uint8\), got 107; take"),
     "kind.raw": (GREY.tobytes(), RAW | {"dtype": "O"}, "a kind of number, such as 'uint8' or '>u2', got 'O'"),
     "shape.png": (picture(GREY, "png"), RAW, "got them with shape.png, which says its own; leave them out"),
@@ -383,6 +393,8 @@ SIZES = {  # tags, the size down and right
     "ImageJ's µ": ({"right": 4.0, "down": 4.0, "description": "ImageJ=1\nunit=\\u00B5m\n"}, (0.25, 0.25), "µm"),
     "ImageJ's pixel": ({"right": 4.0, "down": 4.0, "description": "ImageJ=1\nunit=pixel\n"}, (1.0, 1.0), "px"),
     "OME": ({"description": OME.encode()}, (130.0, 65.0), "nm"),
+    "Zeiss": ({"zeiss": "AP_WIDTH\r\nWidth = 9 µm\r\nAP\r\nImage Pixel Size = 4.5 nm\r\n"}, (4.5, 4.5), "nm"),
+    "FEI": ({"fei": "[Scan]\r\nPixelWidth=3.5e-009\r\nPixelHeight=7e-009\r\n"}, (7.0, 3.5), "nm"),
     "turned": ({"right": 20000.0, "down": 10000.0, "unit": 3, "orientation": 6}, (0.5, 1.0), "µm"),
 }  # fmt: skip
 
