@@ -13,6 +13,7 @@ from microtutor.microstructures.closed_form import (
 from microtutor.microstructures.folder import FolderSample, ImageFolder, images_from
 from microtutor.microstructures.images import load_phase, load_phases, otsu_threshold, otsu_thresholds
 from microtutor.microstructures.lines import PAPER_SIZE, LineImages, LineSample
+from microtutor.microstructures.micro2d import load_micro2d
 from microtutor.microstructures.micrographs import (
     load_duplex_steel,
     load_li2018,
@@ -45,6 +46,7 @@ __all__ = [
     "images_from",
     "load_duplex_steel",
     "load_li2018",
+    "load_micro2d",
     "load_phase",
     "load_phases",
     "load_rock",

@@ -228,8 +228,8 @@ class RockCrops(Images[RockSample]):
     def crops(self, split: str) -> int:
         """How many crops of a split fit side by side, slice by slice: neighbouring slices are much alike.
 
-        >>> RockCrops(torch.zeros(20, 100, 100), size=32, axes=(0,)).crops("train")
-        20
+        >>> RockCrops(torch.zeros(20, 100, 140), size=32, axes=(0,)).crops("train")
+        120
         """
         found = 0
         for axis, corners in self._choices(split):

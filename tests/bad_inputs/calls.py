@@ -187,6 +187,14 @@ CALLS: dict[str, Call] = {
         lambda: {"f": f(), "ndim": 2, "centred": False, "weight": torch.ones(8, 8), "spacing": 1.0},
         right={"f": OF_STATISTICS - {"one axis"}, "weight": {"NaN", "from 0 to 255"}},
     ),
+    STATISTICS + "representativity": Call(
+        lambda: options(m=image(32, 32), mask=torch.ones(32, 32), statistics=False, fraction=0.5, boundary="open")
+        | {"spacing": 1.0, "precision": 0.1, "confidence": 0.95}
+    ),
+    STATISTICS + "summarise": Call(
+        lambda: options(m=image(32, 32), mask=torch.ones(32, 32), boundary="open", max_shift=4)
+        | {"spacing": 1.0, "unit": "px", "confidence": 0.95}
+    ),
     STATISTICS + "specific_surface": Call(
         lambda: {"f": f(), "method": "layers", "ndim": 2, "centred": False, "spacing": 1.0},
         right={"f": OF_STATISTICS - {"one axis"}},
@@ -323,6 +331,9 @@ CALLS: dict[str, Call] = {
     ),
     MICROSTRUCTURES + "load_duplex_steel": Call(good=False),
     MICROSTRUCTURES + "load_li2018": Call(lambda: {"name": "alloy"}, good=False),
+    MICROSTRUCTURES + "load_micro2d": Call(
+        lambda: {"path": "picture.npy", "key": "structures", "first": 0, "number": 1}, good=False
+    ),
     MICROSTRUCTURES + "load_rock": Call(lambda: {"name": "berea"}, good=False),
     MICROSTRUCTURES + "load_superalloy": Call(
         lambda: {"image": 0, "phases": 3}, right={"image": {"a number"}}, good=False  # images have numbers
