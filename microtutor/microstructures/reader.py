@@ -129,7 +129,7 @@ def read_micrograph(
         threshold: a grey value, or several rising ones; pixels above a value are brighter. By default Otsu's, of the
             known pixels.
         phases: the number of phases, 2 to 6, dark to bright, which `otsu_thresholds` separates.
-        labels: as for `load_phases`; in an EBSD map the phase numbers to take, in this order.
+        labels: as for `load_phases`; in an EBSD map the phase numbers, in the order wanted.
         dark: of two phases, the dark one is that of interest, which comes last.
         spacing: the size of a pixel, one for all axes or one for each; goes before what the file says.
         unit: of the spacing, as text; without a spacing, the one to convert what the file says to.
@@ -157,11 +157,11 @@ def read_micrograph(
     box = (slice(None),) * ndim if crop is None else slices_of(crop, read.values.shape)
     grey = np.ascontiguousarray(read.values[box])
     known, more = _known(read, mask, box, grey)
-    cut = _by_labels if labels or listed is not None or read.phase_names is not None else _by_thresholds
+    cut = _by_labels if labels is True or listed is not None or read.phase_names is not None else _by_thresholds
     found = cut(grey, known > 0, read, threshold=threshold, phases=phases, listed=listed, dark=dark, labels=labels)
     return replace(
         found,
-        mask=None if (known == 1).all() else torch.from_numpy(known.astype(np.float32)),
+        mask=None if (known == 1).all() else torch.from_numpy(known),
         spacing=size,
         unit=text,
         grey=grey,
@@ -261,7 +261,7 @@ def _from_array(array: Any) -> _Read:
 
 def _known(read: _Read, mask: Any, box: tuple[slice, ...], grey: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """How well each pixel is known, in [0, 1], and what is to be said of it."""
-    known, notes = np.ones(grey.shape), []
+    known, notes = np.ones(grey.shape, np.float32), []
     if read.known is not None:
         known *= read.known[box]
         notes += _left_out(known, "without a value" if read.phase_names is None else "not indexed")
@@ -326,6 +326,8 @@ def _by_thresholds(
         levels = otsu_thresholds(seen, phases)
     else:
         levels = (grey_level(seen, None if threshold is None else float(threshold), read.name),)
-    number = np.searchsorted(np.asarray(levels), grey, side="left")  # of thresholds that a value is above
+    number = np.zeros(grey.shape, np.uint8)  # of thresholds that a value is above
+    for level in levels:
+        number += grey > np.float64(level)
     order = range(len(levels), -1, -1) if dark else range(len(levels) + 1)
     return _micrograph([(number == k) & known for k in order], read, thresholds=tuple(map(float, levels)))

@@ -142,7 +142,8 @@ def find_info_bar(grey: np.ndarray, name: str = "the picture") -> slice:
     """
     if grey.ndim != 2:
         raise ValueError(f"expected one picture to look for an info bar in, got {describe(grey)}; leave boxes out")
-    grey = np.where(np.isfinite(grey), grey, np.nanmedian(np.where(np.isfinite(grey), grey, np.nan)))
+    finite = np.isfinite(grey)
+    grey = np.where(finite, grey, np.median(grey[finite]) if finite.any() else 0)
     height = len(grey)
     strips = [height - _first_row_of_bar(grey), height - _first_row_of_bar(grey[::-1])]
     if not max(strips):

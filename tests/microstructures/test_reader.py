@@ -15,6 +15,7 @@ from microtutor.microstructures import load_phases, otsu_threshold, otsu_thresho
 from microtutor.microstructures.regions import find_info_bar
 from microtutor.microstructures.tiff import pixel_size_of
 from tests.microstructures.test_ebsd import CONFIDENCE, LABELS, ang, ctf
+from tests.microstructures.test_grey import one_strip
 
 BRIGHT = np.random.default_rng(3).random((9, 12)) < 0.4
 GREY = np.where(BRIGHT, 200, 60).astype("u1") + np.random.default_rng(4).integers(0, 20, (9, 12)).astype("u1")
@@ -236,6 +237,54 @@ def test_what_is_refused(tmp_path, name, monkeypatch):
     with pytest.raises((ValueError, FileNotFoundError), match=words) as caught:
         read_micrograph(tmp_path / name, **arguments)
     assert "\n" not in str(caught.value)
+
+
+def test_small_files_that_were_once_read_wrongly(tmp_path):
+    """Pictures in which zero is white, of large unsigned numbers, and turned by what the file says."""
+    white = one_strip(tmp_path / "white.tif", np.invert(GREY.astype("<u2")), photometric=0, format=1)
+    large = one_strip(
+        tmp_path / "large.tif", np.where(BRIGHT, 3_000_000_000, 100).astype("<u4"), photometric=1, format=1
+    )
+    turned, exif = tmp_path / "turned.png", Image.Exif()
+    exif[274] = 6
+    Image.fromarray(np.rot90(GREY)).save(turned, exif=exif)
+    for path in (white, large, turned):
+        assert np.array_equal(read_micrograph(path).phases, TWO)
+
+
+def test_labels_as_an_array_and_masks_of_volumes():
+    found = read_micrograph(THREE, labels=np.array([2, 0, 1]))
+    assert np.array_equal(found.phases, channels(THREE, (2, 0, 1)))
+    known = np.ones(VOLUME.shape)
+    known[1:, 2:4, :5] = 0
+    found = read_micrograph(VOLUME, mask="1:,2:4,:5", crop=":,1:,:")
+    assert np.array_equal(found.mask, known[:, 1:])
+    assert np.array_equal(found.phases, [(x & (known > 0))[:, 1:] for x in OF_VOLUME])
+    with pytest.raises(ValueError, match=r"expected one picture to look for an info bar in, got"):
+        read_micrograph(VOLUME, mask="info-bar")
+    with pytest.raises(ValueError, match="got no strip"):
+        read_micrograph(FLOATS * np.nan, mask="info-bar")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"phases": 1}, {"phases": 7}, {"phases": True}, {"phases": "2"}, {"phases": 2.5}, {"threshold": True},
+        {"threshold": []}, {"threshold": "100"}, {"dtype": "uint8"}, {"shape": (9, 12)}, {"unit": 3}, {"labels": 3},
+        {"labels": True, "dark": True}, {"crop": 3}, {"crop": (0, 9)}, {"crop": (slice(0.5, 3), slice(None))},
+        {"mask": 3}, {"mask": GREY}, {"mask": "5,5"},
+    ],
+)  # fmt: skip
+def test_wrong_arguments(wrong):
+    with pytest.raises((TypeError, ValueError), match=r"^expected .*, got"):
+        read_micrograph(GREY, **wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"shape": "9"}, {"shape": (9, 0)}, {"shape": (108,)}, {"dtype": 3}, {"dtype": "U3"}])
+def test_wrong_arguments_of_bare_numbers(tmp_path, wrong):
+    (tmp_path / "a.raw").write_bytes(GREY.tobytes())
+    with pytest.raises((TypeError, ValueError), match=r"^expected .*, got"):
+        read_micrograph(tmp_path / "a.raw", **(RAW | wrong))
 
 
 def test_a_folder_is_no_volume(tmp_path):
