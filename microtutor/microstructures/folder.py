@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -23,6 +23,9 @@ from microtutor.microstructures.samples import SPLITS, Images, Sample, sent, str
 
 PICTURES = (".png", ".tif", ".tiff", ".npy", ".bmp", ".jpg", ".jpeg", ".pgm", ".gif")
 ENOUGH = 10  # pictures, to split by picture
+
+
+Box = tuple[tuple[int, int], tuple[int, int]]  # [first, last) of rows and of columns
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,14 @@ class Picture(NamedTuple):
     name: str
     phase: Tensor
     hash: str
+
+
+class _Found(NamedTuple):
+    """What a folder holds."""
+
+    pictures: tuple[Picture, ...]
+    copies: tuple[str, ...]
+    ignored: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -94,19 +105,23 @@ class ImageFolder(Images[FolderSample]):
     dark: bool = False
     label: int | None = None
     augment: bool = False
+    _found: _Found = field(init=False, repr=False, compare=False)
+    _boxes: dict[str, list[tuple[int, Box]]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "folder", check_path(self.folder, name="folder"))
         check_count(self.size, name="size")
         _check_reading(self.threshold, self.dark, self.label)
         check_bool(self.augment, name="augment")
-        for picture in self._found.pictures:
+        found = _read(*_files(Path(self.folder)), self.threshold, self.dark, self.label)
+        object.__setattr__(self, "_found", found)
+        for picture in found.pictures:
             if min(picture.phase.shape) < self.size:
                 raise ValueError(
                     f"expected pictures of at least {self.size} x {self.size} pixels, got {_extent(picture)} in "
                     f"{picture.name}; take a smaller size, or move it out of the folder"
                 )
-        self._parts()
+        object.__setattr__(self, "_boxes", self._split())
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -134,9 +149,9 @@ class ImageFolder(Images[FolderSample]):
         """Whether each picture is in one split, and not each split in all pictures."""
         return len(self._found.pictures) >= ENOUGH or any(self._strips(p) is None for p in self._found.pictures)
 
-    def boxes(self, split: str) -> list[tuple[int, tuple[tuple[int, int], tuple[int, int]]]]:
+    def boxes(self, split: str) -> list[tuple[int, Box]]:
         """What a split may use: numbers of pictures, each with the extent [first, last) of rows and of columns."""
-        return self._parts()[check_choice(split, SPLITS, name="split")]
+        return self._boxes[check_choice(split, SPLITS, name="split")]
 
     def crops(self, split: str) -> int:
         """How many crops of a split fit side by side: how many there are that share no pixel."""
@@ -179,18 +194,14 @@ class ImageFolder(Images[FolderSample]):
             image[0] = turned(crop, t) if self.augment and split == "train" else crop
         return FolderSample(*(sent(x, device) for x in (images, picture, corner)))
 
-    @property
-    def _found(self) -> _Found:
-        return _read(*_files(Path(self.folder)), self.threshold, self.dark, self.label)
-
     def _strips(self, picture: Picture) -> dict[str, tuple[int, int]] | None:
         longer = max(picture.phase.shape)
         return strips(longer, self.size, max(4 * longer // 100, 1))
 
-    def _parts(self) -> dict[str, list[tuple[int, tuple[tuple[int, int], tuple[int, int]]]]]:
+    def _split(self) -> dict[str, list[tuple[int, Box]]]:
         """What each split may use, as `boxes` tells it."""
         pictures = self._found.pictures
-        parts: dict[str, list] = {split: [] for split in SPLITS}
+        parts: dict[str, list[tuple[int, Box]]] = {split: [] for split in SPLITS}
         if not self.by_picture:
             for number, picture in enumerate(pictures):
                 height, width = picture.phase.shape
@@ -250,14 +261,6 @@ def images_from(
     for split in SPLITS:
         crops.sample(1, split=split)
     return crops
-
-
-class _Found(NamedTuple):
-    """What a folder holds."""
-
-    pictures: tuple[Picture, ...]
-    copies: tuple[str, ...]
-    ignored: tuple[str, ...]
 
 
 def _check_reading(threshold: float | None, dark: bool, label: int | None) -> None:
