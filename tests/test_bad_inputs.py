@@ -36,8 +36,8 @@ INTERNAL = {  # modules that only the package itself calls
 RESULTS = {  # what functions return or warn of, made by nobody else
     "Boundary", "Bounds", "ConductivityFields", "Convergence", "ConvergenceWarning", "StiffnessBounds",
     "StiffnessFields", "FieldSample", "FolderSample", "Images", "LineSample", "RockSample", "Sample", "VAEOutput",
-    "CropEvaluation", "Designs", "Diversity", "Evaluation", "LatentSummary", "LiveFigure", "PictureFigure",
-    "Micrograph", "Placed",
+    "CropEvaluation", "Designs", "Diversity", "Evaluation", "LatentSummary", "LiveFigure", "PictureFigure", "Summary",
+    "Micrograph", "Placed", "Representativity",
 }  # fmt: skip
 PYTHONS = (  # words of Python and of other libraries, which would come through if a value were used unasked
     "required positional", "unexpected keyword", "is not subscriptable", "is not iterable", "not supported between",

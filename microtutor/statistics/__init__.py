@@ -15,9 +15,11 @@ from microtutor.statistics.correlations import (
 from microtutor.statistics.descriptors import chord_length_distribution, lineal_path, variation
 from microtutor.statistics.directions import anisotropy, orientation
 from microtutor.statistics.fft import Boundary
+from microtutor.statistics.integral_range import Representativity, representativity
 from microtutor.statistics.interop import from_mcrpy, from_pymks, to_mcrpy, to_pymks
 from microtutor.statistics.interrelations import complete_set, independent_pairs
 from microtutor.statistics.readings import correlation_length, directional_average, radial_average, specific_surface
+from microtutor.statistics.summary import Summary, summarise
 from microtutor.statistics.three_points import three_point_statistics
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Boundary",
+    "Representativity",
+    "Summary",
     "TwoPointStatistics",
     "anisotropy",
     "autocorrelation",
@@ -43,7 +47,9 @@ __all__ = [
     "orientation",
     "power_spectrum",
     "radial_average",
+    "representativity",
     "specific_surface",
+    "summarise",
     "three_point_statistics",
     "to_mcrpy",
     "to_pymks",
