@@ -369,5 +369,9 @@ def test_show_micrograph_of_a_volume_and_of_labels():
     holes = np.random.default_rng(0).random((5, 5))
     holes[0, 0] = np.nan
     assert np.isfinite(drawn(plotting.show_micrograph(read_micrograph(holes)).axes[0])).all()
+    assert len(plotting.show_micrograph(read_micrograph(np.eye(4, dtype=bool))).axes[1].patches) == 2  # bars
+    large = plotting.show_micrograph(read_micrograph(np.tile(np.eye(2), (1, 600)), spacing=3)).axes[0]
+    assert drawn(large).shape == (1, 600, 3)  # every second pixel
+    assert large.images[0].get_extent() == [0, 3600, 6, 0]
     with pytest.raises(TypeError, match="expected micrograph as a Micrograph, got"):
         plotting.show_micrograph(holes)

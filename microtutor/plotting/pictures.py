@@ -33,6 +33,8 @@ from microtutor.statistics import autocorrelation, radial_average
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe & Ito: safe for the colour-blind
 MAP = "cividis"  # perceived alike with and without colour vision
 
+MOST_DRAWN = 1000  # pixels along a side of a picture of what was read
+
 
 def show_images(images: Tensor, titles: Sequence[str] | None = None, *, columns: int = 8, side: float = 1.4) -> Figure:
     """Phase images side by side, the phase black on white as the paper draws it.
@@ -247,15 +249,16 @@ def show_micrograph(micrograph: Micrograph, *, side: float = 3.0) -> Figure:
         rows, columns, figsize=(side * columns, side * rows + 0.5), squeeze=False, layout="constrained"
     )
     below = axes[-1, -len(middles) :] if rows == 1 else axes[1, :3]
-    known = np.ones(micrograph.grey.shape, bool) if micrograph.mask is None else micrograph.mask.numpy() > 0
-    number = micrograph.phases.argmax(0).numpy()
     colours = np.array([to_rgb(colour) for colour in _phase_colours(len(micrograph.phases))])
-    inside = micrograph.grey[known]
-    grey = (micrograph.grey - np.float64(inside.min())) / max(float(np.ptp(inside.astype(np.float64))), 1e-300)
-    grey = np.where(np.isfinite(grey), grey, 0).clip(0, 1)
+    inside = micrograph.grey if micrograph.mask is None else micrograph.grey[micrograph.mask.numpy() > 0]
+    low, high = float(inside.min()), float(inside.max())
     for axis, upper, lower in zip(middles, axes[0], below):
-        _draw_slice(upper, np.repeat(grey[..., None], 3, axis=-1), known, micrograph, axis)
-        _draw_slice(lower, colours[number], known, micrograph, axis)
+        grey, number, known, sides = _slice_to_draw(micrograph, axis)
+        shade = np.where(known, (grey - low) / max(high - low, 1e-300), 0).clip(0, 1)
+        _draw_slice(upper, np.repeat(shade[..., None], 3, axis=-1), known, sides, micrograph.unit)
+        _draw_slice(lower, colours[number], known, sides, micrograph.unit)
+        if axis is not None:
+            upper.set_title(f"across axis {axis}", fontsize=8)
     _draw_histogram(axes[0, len(middles)], micrograph, inside)
     last = axes[-1, -1]
     if rows == 2:
@@ -272,24 +275,40 @@ def _phase_colours(number: int) -> list:
     )
 
 
-def _draw_slice(ax: Axes, rgb: np.ndarray, known: np.ndarray, micrograph: Micrograph, axis: int | None) -> None:
-    """Draw a picture, or the middle slice of a volume, with stripes where it is not known, and a scale bar."""
-    spacing = list(micrograph.spacing)
+def _slice_to_draw(
+    micrograph: Micrograph, axis: int | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[float, float]]:
+    """Grey values, number of the phase and whether it is known, of a picture or the middle slice of a volume.
+
+    Of large ones every second pixel is taken, or every third and so on. The sides are those of the whole.
+    """
+    place: list[Any] = [slice(None)] * micrograph.ndim
+    spacing, shape = list(micrograph.spacing), list(micrograph.grey.shape)
     if axis is not None:
-        rgb, known = (x.take(x.shape[axis] // 2, axis=axis) for x in (rgb, known))
+        place[axis] = shape[axis] // 2
         spacing.pop(axis)
-        ax.set_title(f"across axis {axis}", fontsize=8)
-    (height, width), (down, right) = known.shape, spacing
+        shape.pop(axis)
+    step = -(-max(shape) // MOST_DRAWN)
+    place = [slice(None, None, step) if part == slice(None) else part for part in place]
+    phases, mask = micrograph.phases[(slice(None), *place)], micrograph.mask
+    grey = micrograph.grey[tuple(place)].astype(np.float64)
+    known = np.ones(grey.shape, bool) if mask is None else mask[tuple(place)].numpy() > 0
+    return grey, phases.argmax(0).numpy(), known, (shape[0] * spacing[0], shape[1] * spacing[1])
+
+
+def _draw_slice(ax: Axes, rgb: np.ndarray, known: np.ndarray, sides: tuple[float, float], unit: str) -> None:
+    """Draw colours, with stripes where nothing is known, and a scale bar."""
+    height, width = sides
     row, column = np.indices(known.shape)
     stripe = (row + column) // (max(known.shape) // 60 + 1) % 2 == 0
     rgb = np.where(known[..., None], rgb, np.where(stripe[..., None], 1.0, 0.6))
-    ax.imshow(rgb, extent=(0, width * right, height * down, 0), interpolation="nearest")
+    ax.imshow(rgb, extent=(0, width, height, 0), interpolation="nearest")
     ax.xaxis.set_major_locator(NullLocator())
     ax.yaxis.set_major_locator(NullLocator())
-    length = _round_length(width * right / 3)
-    bar = Rectangle((0, -0.08), length / (width * right), 0.025, color="black", clip_on=False, transform=ax.transAxes)
+    length = _round_length(width / 3)
+    bar = Rectangle((0, -0.08), length / width, 0.025, color="black", clip_on=False, transform=ax.transAxes)
     ax.add_patch(bar)
-    ax.set_xlabel(f"{length:g} {micrograph.unit}", fontsize=8, loc="left", labelpad=16)
+    ax.set_xlabel(f"{length:g} {unit}", fontsize=8, loc="left", labelpad=16)
 
 
 def _round_length(most: float) -> float:
@@ -305,7 +324,9 @@ def _draw_histogram(ax: Axes, micrograph: Micrograph, grey: np.ndarray) -> None:
         ax.set_xlabel("label", fontsize=8)
         ax.set_ylabel("share of the known pixels", fontsize=8)
     else:
-        ax.hist(grey.astype(np.float64), bins=min(256, max(len(np.unique(grey)), 2)), color="0.6")
+        whole = grey.dtype.kind in "bui"
+        grey = grey.ravel().astype(np.uint8) if grey.dtype == bool else grey.ravel()
+        ax.hist(grey, bins=min(256, int(np.ptp(grey.astype(np.float64))) + 1) if whole else 256, color="0.6")
         for k, level in enumerate(micrograph.thresholds):
             ax.axvline(level, color=COLOURS[1], linestyle="--", label=None if k else "threshold")
         ax.set_xlabel("grey value", fontsize=8)
