@@ -284,11 +284,12 @@ class _Picture:
         """A reading of the statistics, and the field whose mean over the picture errs as the reading does."""
         if self.flat:
             return math.nan, self.m
-        f = self.f.clone().requires_grad_()
-        value = reading(f)
-        if not bool(value.isfinite()):
-            return math.nan, self.m
-        (slope,) = torch.autograd.grad(value, f)
+        with torch.inference_mode(False), torch.enable_grad():  # the derivative is needed, whatever the caller asks for
+            f = self.f.clone().requires_grad_()
+            value = reading(f)
+            if not bool(value.isfinite()):
+                return math.nan, self.m
+            (slope,) = torch.autograd.grad(value, f)
         slope = (slope.nan_to_num() * self.total / self.pairs.clamp_min(0.5)).detach()
         return float(value.detach()), self._weighted_neighbours(slope)
 
