@@ -9,6 +9,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -21,6 +22,7 @@ from microtutor.evaluation import evaluate
 from microtutor.files import check_outputs, only_writer, write_csv, write_json
 from microtutor.records import METRICS, metrics
 from microtutor.training import PRESETS, TrainingConfig, read_log, train
+from microtutor.workers import check_workers, spread
 
 PLAIN = {"canonical": False, "data_warm_up": 0.0}
 # They were begun with a recipe that ends on the statistics alone; "share" asks what keeping data space buys.
@@ -125,6 +127,8 @@ def run_experiment(
     seeds: int = 3,
     images: int = 500,
     base: TrainingConfig | None = None,
+    workers: int = 1,
+    scheduler: str | None = None,
     progress: bool = True,
 ) -> list[dict[str, Any]]:
     """Train and evaluate every run of an experiment; write one row each to a CSV file after every run.
@@ -140,15 +144,18 @@ def run_experiment(
         images: of the test split, to evaluate each run on.
         base: what the choices change; by default that of the experiment. Where its precision is "auto", a file that
             is there goes on in the precision it was begun in, and a new one takes the fastest here.
+        workers, scheduler: processes, or a dask cluster, that share the runs, as for `spread`.
         progress: show a progress bar.
 
     Raises:
-        TypeError, ValueError: as `runs`; or the file holds other runs, or is no file of this experiment, or damaged.
+        TypeError, ValueError: as `runs` and `spread`; or the file holds other runs, or is no file of this experiment,
+            or damaged.
         FileExistsError: another process is running an experiment into it.
         OSError: it cannot be written.
     """
     check_count(images, name="images")
     check_bool(progress, name="progress")
+    check_workers(workers, scheduler)
     runs(experiment, seeds, base)  # is asked for once more when it is known what is there
     base, path = _base(experiment, base), _csv(path)
     description = path.with_suffix(".json")
@@ -162,15 +169,17 @@ def run_experiment(
         done = {(row["choice"], int(row["seed"])) for row in rows}
         wanted = runs(experiment, seeds, base)
         missing = [(name, config) for name, config in wanted if (name, config.seed) not in done]
-        for name, config in tqdm(missing, desc=experiment, unit="run", disable=not progress):
-            rows.append({"choice": name, "seed": config.seed, "commit": commit} | _measured(config, images))
+        found = spread(partial(_measured, images=images), missing, workers=workers, scheduler=scheduler)
+        for (name, config), row in tqdm(found, total=len(missing), desc=experiment, unit="run", disable=not progress):
+            rows.append({"choice": name, "seed": config.seed, "commit": commit} | row)
             write_csv(path, rows)
             write_json(description, _description(experiment, base, images, rows))
     return rows
 
 
-def _measured(config: TrainingConfig, images: int) -> dict[str, Any]:
+def _measured(run: tuple[str, TrainingConfig], images: int) -> dict[str, Any]:
     """Train one run, and measure it."""
+    _, config = run
     with tempfile.TemporaryDirectory() as folder:
         vae = train(config, folder, progress=False)
         log = read_log(folder)

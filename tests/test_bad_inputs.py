@@ -30,6 +30,7 @@ PACKAGE = Path(microtutor.__file__).parent
 INTERNAL = {  # modules that only the package itself calls
     "checks": "asks the questions that this test asks of the others",
     "files": "writes what others have checked",
+    "workers": "is asked by tables and experiments, whose workers are tried",
     "downloads": "fetches what the tables of micrographs and weights name",
     "cli": "has a table of its own, tests/test_bad_commands.py",
 }
@@ -37,7 +38,7 @@ RESULTS = {  # what functions return or warn of, made by nobody else
     "Boundary", "Bounds", "ConductivityFields", "Convergence", "ConvergenceWarning", "StiffnessBounds",
     "StiffnessFields", "FieldSample", "FolderSample", "Images", "LineSample", "RockSample", "Sample", "VAEOutput",
     "CropEvaluation", "Designs", "Diversity", "Evaluation", "LatentSummary", "LiveFigure", "PictureFigure", "Summary",
-    "Micrograph", "Placed", "Representativity",
+    "Micrograph", "PictureTable", "Placed", "Representativity",
 }  # fmt: skip
 PYTHONS = (  # words of Python and of other libraries, which would come through if a value were used unasked
     "required positional", "unexpected keyword", "is not subscriptable", "is not iterable", "not supported between",

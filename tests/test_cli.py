@@ -174,15 +174,15 @@ def test_statistics_of_a_file(picture, tmp_path):
     said = run("statistics", path, "--dark", "--figure", tmp_path / "map.png")
     assert said.exit_code == 0, said.output
     f = torch.from_numpy(np.load(tmp_path / "lines_statistics.npy"))
-    torch.testing.assert_close(f, autocorrelation(image))
+    torch.testing.assert_close(f, autocorrelation(image, boundary="open"))
     with Image.open(tmp_path / "map.png") as drawn:
         assert drawn.width > 100
     with open(tmp_path / "lines_statistics_radial.csv", newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
     assert header == ["radius_px", "f"]
-    assert [int(radius) for radius, _ in rows] == list(range(33))
+    assert [float(radius) for radius, _ in rows] == list(range(33))
     np.testing.assert_allclose([float(value) for _, value in rows], radial_average(f), rtol=1e-6)
-    for said_too in ("64 x 64 px", f"volume fraction {image.mean():.4f}", "lines_statistics.npy", "_radial.csv"):
+    for said_too in ("64 x 64 px", "volume fraction", f"{image.mean():.4g} ", "lines_statistics.npy", "_radial.csv"):
         assert said_too in said.output.replace("\n", "")
 
 
@@ -191,13 +191,14 @@ def test_statistics_as_npz(picture, tmp_path):
     said = run("statistics", path, "--dark", "--boundary", "open", "--output", tmp_path / "out" / "lines.npz")
     assert said.exit_code == 0, said.output
     with np.load(tmp_path / "out" / "lines.npz") as written:
-        assert set(written) == {"f", "radius", "radial", "volume_fraction"}
+        assert set(written) == {"f", "radius", "radial", "volume_fraction", "spacing", "unit"}
         f = autocorrelation(image, boundary="open")
         np.testing.assert_allclose(written["f"], f, atol=1e-6)
         np.testing.assert_allclose(written["radial"], radial_average(f), atol=1e-6)
         assert list(written["radius"]) == list(range(33))
         assert written["volume_fraction"] == image.mean().numpy()
-    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["lines.npz", "lines_radial.csv"]
+    beside = ["lines_radial.csv", "lines_table.csv", "lines_table.json"]
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["lines.npz", *beside]
 
 
 def test_reconstruct_from_a_file(picture, tmp_path):
@@ -231,7 +232,7 @@ def test_a_console_without_the_letters_of_a_file_name(tmp_path, picture):
     command = [sys.executable, "-m", "microtutor.cli", "statistics", "κόκκοι.png"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert b"??????.png: 64 x 64 px, volume fraction" in done.stdout
+    assert b"??????.png: 64 x 64 px; f(r) written to ??????_statistics.npy" in done.stdout
     assert done.stderr == b""
     assert (tmp_path / "κόκκοι_statistics.npy").is_file()
 

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from microtutor.cli.commands import app
+    from microtutor.cli.group import app
 
 __all__ = ["app", "main"]
 
@@ -14,9 +14,7 @@ __all__ = ["app", "main"]
 def main() -> None:
     """Run the command that was typed. Ctrl-C ends it without a traceback from the first import on."""
     try:
-        from microtutor.cli.commands import app
-
-        app()
+        __getattr__("app")()
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -24,7 +22,8 @@ def main() -> None:
 def __getattr__(name: str) -> Any:
     """The commands, imported when they are asked for: `main` is there to catch Ctrl-C meanwhile."""
     if name == "app":
-        from microtutor.cli.commands import app
+        from microtutor.cli import commands, pictures  # noqa: F401 (they add what they hold to app)
+        from microtutor.cli.group import app
 
         return app
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -31,7 +31,7 @@ _NO_MEMORY = re.compile(
 # What library sentences advise, and what the command has in place of it; afterwards name=value becomes an option.
 _WORDS = (
     (r"expected a source of images for material='own'.*", "material=own takes a class of images, which only Python can "
-     "hand over (microtutor.training.train); the command has lines, berea and ketton"),
+     "hand over (microtutor.training.train); the command has lines, berea, ketton, and images in files with --images"),
     (r", for example with PIL\.Image\.open\(\.\.\.\)\S*\.save\(\.\.\.\)", ""),
     (r"if its \d+ colours are phases, number them, .*; otherwise save", "save"),
     (r"if each of them is a phase, take load_phases.*", "save the phase of interest as white and all else as black"),
@@ -191,7 +191,12 @@ def _came_from(error: BaseException | None, kind: type[BaseException]) -> bool:
 
 
 def _how_to_take_less(parameters: Collection[Any]) -> str:
-    ways = {"number": "--number", "images": "--images", "set_": "--set batch_size or --set validation_images"}
+    ways = {
+        "number": "--number",
+        "images": "--images",
+        "held_out": "--held-out",
+        "set_": "--set batch_size or --set validation_images",
+    }
     fewer = [way for name, way in ways.items() if name in {p.name for p in parameters}]
     return f"take a smaller {' or '.join(fewer)}" if fewer else "take a smaller image"
 

@@ -1,4 +1,4 @@
-"""The commands themselves. Each refuses what it can before the first second of work, and writes before it speaks."""
+"""The commands for networks and the book. Each refuses what it can before any work, and writes before it speaks."""
 
 from __future__ import annotations
 
@@ -11,29 +11,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from microtutor.cli.answers import Commands
 from microtutor.cli.beforehand import (
     check_fits,
     check_folder,
     check_preset,
     check_run,
     check_sizes,
-    check_suffix,
     fewest_and_most,
     on_images,
     replace_or_rename,
     source_of,
 )
+from microtutor.cli.group import app
 from microtutor.cli.options import (
-    Boundary,
     Dark,
     Device,
-    Image,
     Images,
     Overwrite,
     Record,
+    Scheduler,
     Seed,
     Threshold,
+    Workers,
     number,
     parse_settings,
     path,
@@ -46,22 +45,6 @@ if TYPE_CHECKING:  # the others are imported where they are used: a command that
     from microtutor.training import TrainingConfig
 
 IMAGES_OF_LATENTS = 500  # that latents are measured on, and that are drawn, after a training
-
-app = typer.Typer(
-    cls=Commands,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="The road from images to numbers without writing Python.",
-)
-
-
-@app.callback()
-def settings() -> None:
-    """Set, before any command, what has to be set before PyTorch is imported."""
-    # Of PyTorch's threads on Linux, before it is imported: one that waits spins for a moment only. By default it spins
-    # on, and beside a second training takes up to six times as long as alone, not about twice (results/threads.json).
-    os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
 
 @app.command()
@@ -196,118 +179,6 @@ def evaluate(
 
 
 @app.command()
-def statistics(
-    image: Image,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            help="where f(r) goes, as .npy or .npz; by default beside the image, as .npy", parser=path, metavar="PATH"
-        ),
-    ] = None,
-    threshold: Threshold = None,
-    dark: Dark = False,
-    boundary: Boundary = "periodic",
-    figure: Annotated[
-        Path | None,
-        typer.Option(help="also draw phase, map and radial curve into this .png", parser=path, metavar="PATH"),
-    ] = None,
-    overwrite: Overwrite = False,
-) -> None:
-    """Compute the two-point autocorrelation of an image, as a map and, as .csv beside it, averaged over directions.
-
-    Files that are there already are kept: to write over the results of an earlier call, add --overwrite.
-
-    For example: microtutor statistics micrograph.png --threshold 128 --dark --figure map.png
-    """
-    from microtutor.checks import check_choice
-    from microtutor.microstructures import load_phase
-    from microtutor.statistics import autocorrelation, radial_average, volume_fraction
-
-    output = output or image.with_name(f"{image.stem}_statistics.npy")
-    check_choice(boundary, ("periodic", "open"), name="--boundary")
-    check_suffix(output, ".npy", ".npz")
-    curve = output.with_name(f"{output.stem}_radial.csv")
-    outputs = {"--output": output, "the radial average": curve}
-    if figure is not None:
-        check_suffix(figure, ".png", what="a figure")
-        outputs["--figure"] = figure
-    check_outputs(outputs, {"the image": image}, overwrite=overwrite, advice=replace_or_rename("--output"))
-    m = load_phase(image, threshold=threshold, dark=dark)
-    f = autocorrelation(m, boundary=boundary)  # type: ignore[arg-type]
-    fraction, radial = float(volume_fraction(m)), radial_average(f).numpy()
-    _write_statistics(output, curve, f.numpy(), radial, fraction, overwrite)
-    if figure is not None:
-        from microtutor.plotting import show_summary
-
-        with replacing(figure, overwrite=overwrite) as temporary:
-            show_summary(m, f, image.name).savefig(temporary, dpi=120, format="png")
-    typer.echo(
-        f"{image}: {m.shape[0]} x {m.shape[1]} px, volume fraction {fraction:.4f}; f(r) written to {output}, "
-        f"its radial average to {curve}"
-    )
-
-
-@app.command()
-def reconstruct(
-    image: Image,
-    output: Annotated[Path, typer.Option(help="where the new image goes, as .png", parser=path, metavar="PATH")],
-    threshold: Threshold = None,
-    dark: Dark = False,
-    boundary: Boundary = "periodic",
-    number: Annotated[
-        int,
-        typer.Option(help="images to make; with 3, made.png becomes made-1.png to made-3.png", min=1),
-    ] = 1,
-    binary: Annotated[bool, typer.Option("--binary", help="black and white only")] = False,
-    steps: Annotated[int, typer.Option(help="most steps of gradient descent", min=1, max=10**9)] = 600,
-    tolerance: Annotated[
-        float,
-        typer.Option(help="statistics error at which an image is good enough", parser=positive, metavar="NUMBER"),
-    ] = 1e-10,  # type: ignore[assignment]
-    overwrite: Overwrite = False,
-    seed: Seed = 0,
-    device: Device = "auto",
-) -> None:
-    """Make other images with the two-point statistics of a given one.
-
-    Files that are there already are kept: to write over the results of an earlier call, add --overwrite.
-
-    For example: microtutor reconstruct micrograph.png --output made.png --number 3 --binary
-    """
-    from PIL import Image as Picture
-
-    from microtutor.checks import check_choice
-    from microtutor.environment import find_device
-    from microtutor.microstructures import load_phase
-    from microtutor.reconstruction import reconstruct as search
-    from microtutor.statistics import autocorrelation
-
-    check_suffix(output, ".png")
-    check_choice(boundary, ("periodic", "open"), name="--boundary")
-    place = find_device(device)
-    check_fits(number, 1, "--number")
-    made_as = (
-        [output] if number == 1 else [output.with_name(f"{output.stem}-{i + 1}{output.suffix}") for i in range(number)]
-    )
-    for made in made_as:
-        check_outputs(
-            {"--output": made}, {"the image": image}, overwrite=overwrite, advice=replace_or_rename("--output")
-        )
-    m = load_phase(image, threshold=threshold, dark=dark).to(place)
-    check_fits(number, m.numel(), "--number")
-    choices: dict[str, Any] = {"boundary": boundary, "steps": steps, "tolerance": tolerance, "binary": binary}
-    f = autocorrelation(m, boundary=choices["boundary"])
-    found = search(f, realisations=number, seed=seed, progress=True, **choices)
-    for file, made in zip(made_as, found, strict=True):
-        grey = (1 - made if dark else made).mul(255).round().byte().cpu().numpy()
-        with replacing(file, overwrite=overwrite) as temporary:
-            Picture.fromarray(grey).save(temporary, format="PNG")
-    for file, made in zip(made_as, found, strict=True):
-        error = (autocorrelation(made, boundary=choices["boundary"]) - f).square().mean()
-        typer.echo(f"{file}: statistics error {error:.2e}")
-
-
-@app.command()
 def design(
     weights: Annotated[str, typer.Argument(help="shipped weights (berea, lines-1-4, ...), a folder, or a hub id")],
     output: Annotated[Path, typer.Option(help="folder for pictures and table", parser=path, metavar="FOLDER")],
@@ -418,6 +289,8 @@ def experiment(
         Path | None, typer.Option(help="CSV file; by default runs/NAME.csv", parser=path, metavar="PATH")
     ] = None,
     seeds: Annotated[int, typer.Option(help="runs of each choice", min=1, max=1000)] = 3,
+    workers: Workers = 1,
+    scheduler: Scheduler = None,
 ) -> None:
     """Train many small models that differ in one choice, and write how good each is. Goes on where it was stopped.
 
@@ -427,7 +300,7 @@ def experiment(
     """
     from microtutor.experiments import run_experiment
 
-    run_experiment(name, output or Path("runs") / f"{name}.csv", seeds=seeds)
+    run_experiment(name, output or Path("runs") / f"{name}.csv", seeds=seeds, workers=workers, scheduler=scheduler)
 
 
 @app.command()
@@ -488,14 +361,3 @@ def _command() -> str:
     processes = int(os.environ.get("WORLD_SIZE", 1))
     launcher = f"torchrun --nproc-per-node {processes} -m microtutor.cli" if processes > 1 else "microtutor"
     return f"{launcher} {shlex.join(sys.argv[1:])}"
-
-
-def _write_statistics(output: Path, curve: Path, f: Any, radial: Any, fraction: float, overwrite: bool) -> None:
-    import numpy as np
-
-    with replacing(output, overwrite=overwrite) as temporary, open(temporary, "wb") as file:
-        if output.suffix.lower() == ".npz":
-            np.savez(file, f=f, radius=np.arange(len(radial)), radial=radial, volume_fraction=np.float32(fraction))
-        else:
-            np.save(file, f)
-    write_csv(curve, [{"radius_px": r, "f": f"{value:.8g}"} for r, value in enumerate(radial)])

@@ -41,6 +41,19 @@ def path(text: str | Path) -> Path:
     return Path(text)
 
 
+def numbers(text: str) -> float | tuple[float, ...]:
+    """A finite number, or several of them between commas."""
+    found = tuple(number(word) for word in text.split(","))
+    first, *more = found
+    return found if more else first
+
+
+def labels(text: str) -> bool | tuple[float, ...]:
+    """The values that name phases, between commas; "all" for every value there is, "none" for grey values."""
+    word = text.strip().lower()
+    return word == "all" if word in ("all", "none") else tuple(number(value) for value in word.split(","))
+
+
 def _path_option(help_: str) -> Any:
     return typer.Option(help=help_, parser=path, metavar="PATH")
 
@@ -56,7 +69,43 @@ Threshold = Annotated[
     typer.Option(help="grey value that separates the phases; by default Otsu's", parser=number, metavar="NUMBER"),
 ]
 Dark = Annotated[bool, typer.Option(help="the phase of interest is the dark one")]
+Thresholds = Annotated[
+    object,
+    typer.Option(
+        help="grey value that separates the phases, or several, as 80,160; by default Otsu's",
+        parser=numbers,
+        metavar="NUMBERS",
+    ),
+]
+Crop = Annotated[
+    str | None, typer.Option(help='the part to take, rows and columns, as "0:884,:"; of volumes slices, rows, columns')
+]
+Mask = Annotated[
+    str | None,
+    typer.Option(help='what is left out: a picture that is 0 there, rows and columns as "850:,:", or info-bar'),
+]
+Phases = Annotated[int | None, typer.Option(help="number of phases in the grey values, 2 to 6", min=2, max=6)]
+Labels = Annotated[
+    object,
+    typer.Option(
+        help="the values are labels of phases: all, or those to take, as 0,128,255; none: they are grey values",
+        parser=labels,
+        metavar="LABELS",
+    ),
+]
+Spacing = Annotated[
+    object,
+    typer.Option(
+        help="size of a pixel, or one down and one to the right, as 0.02,0.03", parser=numbers, metavar="NUMBERS"
+    ),
+]
+Unit = Annotated[str | None, typer.Option(help="unit of the spacing, such as µm")]
+MaxShift = Annotated[int | None, typer.Option(help="greatest shift to look at, in pixels", min=1)]
 Boundary = Annotated[str, typer.Option(help="periodic or open")]
+Workers = Annotated[int, typer.Option(help="processes that share the work", min=1)]
+Scheduler = Annotated[
+    str | None, typer.Option(help="address of a dask cluster that does the work, such as tcp://10.0.0.1:8786")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace files of these names that are there already")]
 Record = Annotated[Path | None, _path_option("also write the run as JSON to this file")]
 

@@ -158,26 +158,43 @@ def draw_radial(
 
 
 def show_summary(
-    m: Tensor, f: Tensor, title: str | None = None, *, pixel_size: float = 1.0, unit: str = "px"
+    m: Tensor,
+    f: Tensor,
+    title: str | None = None,
+    *,
+    pixel_size: float = 1.0,
+    unit: str = "px",
+    centred: bool = False,
+    max_shift: int | None = None,
 ) -> Figure:
     """One phase image, its autocorrelation, and the same averaged over directions, side by side.
 
     Args:
         m: phase indicator (H, W) in [0, 1].
-        f: what `autocorrelation(m)` returns, shape (H, W).
+        f: what `autocorrelation(m)` returns, shape (H, W), or a window of it.
         title: stands above the image.
         pixel_size, unit: side of a pixel, and its unit, for the axes.
+        centred: zero shift of f is in the middle, as in windows.
+        max_shift: greatest shift to draw, in pixels; by default all that f holds. In the map of a large picture nothing
+            could be seen otherwise.
 
     >>> len(show_summary(torch.eye(4), autocorrelation(torch.eye(4))).axes)  # with the colour bar of the map
     4
     """
-    check_same_shape(m, f, ("the image", "its statistics"))
+    if not check_bool(centred, name="centred"):
+        check_same_shape(m, f, ("the image", "its statistics"))
     check_phase(m)
-    _check_map(f, pixel_size, unit)
+    f, _ = _check_map(f, pixel_size, unit)
+    if max_shift is not None:
+        reach = check_count(max_shift, name="max_shift")
+        middle = [n // 2 for n in f.shape]
+        f = f if centred else torch.fft.fftshift(f)
+        f = f[tuple(slice(max(0, n - reach), n + reach + 1) for n in middle)]
+    centred = centred or max_shift is not None
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(10.5, 3), layout="constrained")
     draw_image(left, m, title)
-    draw_statistics(middle, f, pixel_size=pixel_size, unit=unit)
-    draw_radial(right, f, pixel_size=pixel_size, unit=unit)
+    draw_statistics(middle, f, pixel_size=pixel_size, unit=unit, centred=centred)
+    draw_radial(right, f, pixel_size=pixel_size, unit=unit, centred=centred)
     return figure
 
 

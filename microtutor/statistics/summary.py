@@ -99,10 +99,10 @@ class Summary:
         ['volume', 'fraction', '0.5', '0.4843']
         """
         percent = f"{100 * self.representativity.confidence:g} % interval"
-        lines = [f"{'':<34} {'value':>7}  {percent}"]
+        lines = [f"{'':<36} {'value':>7}  {percent}"]
         for one in self.readings:
             interval = "" if one.low is None else f"{one.low:.4g} to {one.high:.4g}"
-            lines.append(f"{one.name:<34} {one.value:>7.4g}  {interval:<20} {one.unit}".rstrip())
+            lines.append(f"{one.name:<36} {one.value:>7.4g}  {interval:<20} {one.unit}".rstrip())
         reason = self.representativity.reason
         return "\n".join([*lines, f"large enough: {'no, ' + reason if reason else 'yes'}"])
 

@@ -460,7 +460,9 @@ CALLS: dict[str, Call] = {
     ),
     PLOTTING + "show_micrograph": Call(lambda: {"micrograph": read_micrograph(255 * image().numpy()), "side": 3.0}),
     PLOTTING + "show_summary": Call(
-        lambda: {"m": image(), "f": f(), "title": "a", "pixel_size": 1.0, "unit": "px"},
+        lambda: {
+            "m": image(), "f": f(), "title": "a", "pixel_size": 1.0, "unit": "px", "centred": False, "max_shift": 2,
+        },
         right={"f": OF_STATISTICS - {"one axis"}},
     ),
     PLOTTING + "show_sweep": Call(
@@ -493,8 +495,19 @@ CALLS: dict[str, Call] = {
     "microtutor.environment.find_precision": Call(lambda: {"precision": "no", "device": "cpu"}),
     "microtutor.environment.report_environment": Call(lambda: {"show": False}),
     "microtutor.experiments.run_experiment": Call(
-        lambda: {"experiment": "alpha", "path": "a.csv", "seeds": 1, "images": 2, "base": config(), "progress": False},
+        lambda: {
+            "experiment": "alpha", "path": "a.csv", "seeds": 1, "images": 2, "base": config(), "workers": 1,
+            "scheduler": None, "progress": False,
+        },
         good=False,
+    ),
+    "microtutor.tables.picture_table": Call(
+        lambda: {
+            "pictures": ["picture.png"], "output": "a.csv", "weights": None, "contrast": 2.0, "workers": 1,
+            "scheduler": None, "overwrite": False, "progress": False,
+        },
+        good=False,
+        skip={"choices": "goes on to read_micrograph and summarise, where it is tried"},
     ),
     "microtutor.experiments.runs": Call(
         lambda: {"experiment": "alpha", "seeds": 1, "base": config()}, then=lambda made: list(made)
