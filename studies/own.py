@@ -4,7 +4,8 @@
 
 Pictures of 64 x 64 pixels are cut from the training block of Berea sandstone and stored in a folder: 40, 400 or 4,000.
 The run is that of `microtutor train rock --images FOLDER`, on one thread of the CPU. Everything is measured on the same
-crops of Berea's test blocks, which no folder holds. Writes microtutor/results/own.json.
+crops of Berea's test blocks, which no folder holds. Writes microtutor/results/own.json, each folder's part as soon as it
+is measured; the parts of other folders stay.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from microtutor.evaluation import (
     evaluate_crop_reconstructions,
     evaluate_crops,
 )
-from microtutor.files import write_json
+from microtutor.files import read_json, write_json
 from microtutor.microstructures import ImageFolder, RockCrops
 from microtutor.reconstruction import reconstruct
 from microtutor.records import RESULTS
@@ -45,7 +46,7 @@ Numbers = dict[str, Any]
 
 def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, nargs="+", default=[400, 40, 4000], help="in each folder")
+    parser.add_argument("--pictures", type=int, nargs="+", default=[400, 4000, 40], help="in each folder")
     parser.add_argument("--crops", type=int, default=200, help="of the test blocks")
     parser.add_argument("--steps", type=int, help="of each run; by default as many as the command chooses")
     parser.add_argument("--seed", type=int, default=0, help="of the runs, and of the crops they are measured on")
@@ -53,9 +54,6 @@ def main(words: Sequence[str] | None = None) -> None:
     chosen, commit = parser.parse_args(words), current_commit()
     torch.set_num_threads(1)
     held_out = RockCrops("berea", size=SIZE).sample(chosen.crops, seed=chosen.seed).images
-    folders = {
-        str(n): folder_report(n, held_out, steps=chosen.steps, seed=chosen.seed, say=say) for n in chosen.pictures
-    }
     about = {
         "command": shlex.join(["python", "studies/own.py", *(sys.argv[1:] if words is None else words)]),
         "seed": chosen.seed,
@@ -65,7 +63,10 @@ def main(words: Sequence[str] | None = None) -> None:
         "size": SIZE,
         "crops": len(held_out),
     }
-    write_json(chosen.record, about | {"folders": folders})
+    for n in chosen.pictures:
+        measured = folder_report(n, held_out, steps=chosen.steps, seed=chosen.seed, say=say)
+        others = (read_json(chosen.record) or {}).get("folders", {})
+        write_json(chosen.record, about | {"folders": others | {str(n): measured | {"commit": commit}}})
 
 
 def say(text: str) -> None:
