@@ -4,8 +4,8 @@
 
 Pictures of 64 x 64 pixels are cut from the training block of Berea sandstone and stored in a folder: 40, 400 or 4,000.
 The run is that of `microtutor train rock --images FOLDER`, on one thread of the CPU. Everything is measured on the same
-crops of Berea's test blocks, which no folder holds. Writes microtutor/results/own.json, each folder's part as soon as it
-is measured; the parts of other folders stay.
+crops of Berea's test blocks, which no folder holds. Writes microtutor/results/own.json, the part of each folder as soon
+as it is measured; the parts of other folders stay.
 """
 
 from __future__ import annotations
