@@ -12,6 +12,7 @@ from torch import Tensor
 from microtutor.checks import quote
 from microtutor.microstructures.datasets import fetch, files
 from microtutor.microstructures.grey import read_colours
+from microtutor.microstructures.reader import read_micrograph
 
 __all__ = [
     "LI2018",
@@ -126,13 +127,7 @@ def load_duplex_steel() -> Tensor:
 
     Source: acquired by J. Hjelen (NTNU), from the data of orix; CC BY 4.0. See DATASETS["steel"] for the citation.
     """
-    lines = fetch("steel/sdss_ferrite_austenite.ang").read_text(encoding="utf-8").splitlines()
-    header = dict(line.removeprefix("# ").split(":", 1) for line in lines if line.startswith("# ") and ":" in line)
-    shape = int(header["NROWS"]), int(header["NCOLS_ODD"])
-    if header["GRID"].strip() != "SqrGrid" or header["NCOLS_EVEN"].strip() != header["NCOLS_ODD"].strip():
-        raise ValueError(f"expected a map on a square grid, got {header['GRID'].strip()}")
-    phase = [int(line.split()[-1]) - 1 for line in lines if line and not line.startswith("#")]
-    return one_hot(np.reshape(phase, shape))
+    return read_micrograph(fetch("steel/sdss_ferrite_austenite.ang")).phases
 
 
 def _superalloy_name(image: str | int, names: tuple[str, ...]) -> str:
