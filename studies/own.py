@@ -103,9 +103,9 @@ def save_pictures(pictures: Tensor, folder: Path) -> None:
 def folder_report(n: int, held_out: Tensor, *, steps: int | None, seed: int, say: Callable[[str], None]) -> Numbers:
     """What n pictures in a folder give: numbers by method, each with the errors on the held-out crops.
 
-    "network" and "network, turned and flipped" hold the seconds of training, by the clock and of the processor, the learning curve, and the errors on the
-    pictures that were learned from, too. The others know the same training pictures; "nearest picture, turned and
-    flipped" knows each in eight positions.
+    "network" and "network, turned and flipped" hold the seconds of training, by the clock and of the processor, the
+    learning curve, and the errors on the pictures that were learned from, too. The others know the same training
+    pictures; "nearest picture, turned and flipped" knows each in eight positions.
     """
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place, "pictures")
