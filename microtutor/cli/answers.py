@@ -34,10 +34,13 @@ _WORDS = (
      "hand over (microtutor.training.train); the command has lines, berea, ketton, and images in files with --images"),
     (r", for example with PIL\.Image\.open\(\.\.\.\)\S*\.save\(\.\.\.\)", ""),
     (r"if its \d+ colours are phases, number them, .*; otherwise save", "save"),
-    (r"if each of them is a phase, take load_phases.*", "save the phase of interest as white and all else as black"),
+    (r"if each of them is a phase, take load_phases.*", "if each of them is a phase, take labels=True"),
     (r"take load_phases\(\.\.\., labels=True\) for one channel each, or a", "take a"),
     (r", and hand mask=numpy.*", ""),
     (r" \(material='own'\), which is not stored", ", which is not stored"),
+    (r"hand over one channel of it, array\[\.\.\., 0\]", "save one channel of it"),
+    (r"load the one you want with numpy.load, and hand over the array", "save the one you want as .npy"),
+    (r"(read it with numpy.loadtxt|read the one you want), and hand over the array", "save it as .npy"),
     (r"save the one you want by itself, or read a stack of slices with load_volume or read_micrograph",
      "save the one you want by itself"),
     (r"load_(phases reads one picture|volume reads a volume, read_micrograph either)",
@@ -138,6 +141,8 @@ def in_options(text: str, parameters: Collection[Any]) -> str:
     def option(found: re.Match) -> str:
         name, value, other = found.groups()
         value = value.strip("'\"")
+        if name == "labels":
+            value = {"True": "all", "False": "none"}.get(value, value)
         tail = f" or {other}" if other else ""
         if name in options:
             flag = getattr(options[name], "is_flag", False)

@@ -290,7 +290,9 @@ def table(
 def reconstruct(
     image: Image,
     output: Annotated[Path, typer.Option(help="where the new image goes, as .png", parser=path, metavar="PATH")],
+    crop: Crop = None,
     threshold: Threshold = None,
+    labels: Labels = None,
     dark: Dark = False,
     boundary: Boundary = "periodic",
     number: Annotated[
@@ -317,7 +319,7 @@ def reconstruct(
 
     from microtutor.checks import check_choice
     from microtutor.environment import find_device
-    from microtutor.microstructures import load_phase
+    from microtutor.microstructures import read_micrograph
     from microtutor.reconstruction import reconstruct as search
     from microtutor.statistics import autocorrelation
 
@@ -332,7 +334,12 @@ def reconstruct(
         check_outputs(
             {"--output": made}, {"the image": image}, overwrite=overwrite, advice=replace_or_rename("--output")
         )
-    m = load_phase(image, threshold=threshold, dark=dark).to(place)
+    reading: dict[str, Any] = {"crop": crop, "threshold": threshold, "labels": labels, "dark": dark}
+    picture = read_micrograph(image, **reading)
+    if picture.ndim != 2 or picture.mask is not None:
+        got = "a volume" if picture.ndim != 2 else f"{1 - picture.known:.1%} of it without"
+        raise ValueError(f"expected a picture with a value at every pixel, got {got}; take a part of it with --crop")
+    m = picture.phase.to(place)
     check_fits(number, m.numel(), "--number")
     choices: dict[str, Any] = {"boundary": boundary, "steps": steps, "tolerance": tolerance, "binary": binary}
     f = autocorrelation(m, boundary=choices["boundary"])
