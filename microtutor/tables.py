@@ -102,11 +102,13 @@ def picture_table(
     for name, file in {"the table": output, "the pictures left out": left_out}.items():
         check_outputs({name: file}, overwrite=overwrite, advice="choose another name, or say overwrite=True")
     work = {"weights": weights, "contrast": contrast, **choices}
+    part = output.with_name(f"{output.name}.part")
+    tried = {} if part.exists() else _tried(files, work)
     with only_writer(output.parent, output.name):
-        part = output.with_name(f"{output.name}.part")
-        done = _kept(part, work)
+        done = tried | _kept(part, work)
         todo = [file for file in files if str(file) not in done]
         with open(part, "a", encoding="utf-8") as kept:
+            kept.writelines(json.dumps(pair) + "\n" for pair in tried.items())
             found = spread(partial(_row, **work), todo, workers=workers, scheduler=scheduler)
             for file, row in tqdm(found, total=len(todo), unit="picture", disable=not progress):
                 done[str(file)] = row
@@ -115,10 +117,8 @@ def picture_table(
         rows = {file: done[str(file)] for file in files}
         good = [{"picture": file.name} | row for file, row in rows.items() if "refused" not in row]
         refused = {file.name: row["refused"] for file, row in rows.items() if "refused" in row}
-        if not good:
-            part.unlink()
-            name, why = next(iter(refused.items()))
-            raise ValueError(f"expected a picture that can be read, got none of {len(files)}; the first, {name}: {why}")
+        if not good:  # those that were good have changed since
+            raise _none_is_good(files, done)
         write_csv(output, good)
         left_out.unlink(missing_ok=True)
         if refused:
@@ -198,6 +198,23 @@ def _files(pictures: str | os.PathLike | Iterable[str | os.PathLike]) -> list[Pa
     if twice is not None:
         raise ValueError(f"expected pictures of different names, got {twice} twice; rename one of them")
     return files
+
+
+def _tried(files: list[Path], work: Mapping[str, Any]) -> dict[str, Row]:
+    """The rows of the first pictures, up to one that is good: if none is, the work is not begun."""
+    tried: dict[str, Row] = {}
+    for file in files:
+        row = tried[str(file)] = _row(file, **work)
+        if "refused" not in row:
+            return tried
+    raise _none_is_good(files, tried)
+
+
+def _none_is_good(files: list[Path], rows: Mapping[str, Row]) -> ValueError:
+    why = rows[str(files[0])]["refused"]
+    return ValueError(
+        f"expected a picture that can be read, got none of {len(files)}; the first, {files[0].name}: {why}"
+    )
 
 
 def _kept(part: Path, work: Mapping[str, Any]) -> dict[str, Row]:

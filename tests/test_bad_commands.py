@@ -31,6 +31,7 @@ RIGHT: dict[str, tuple[list[str], dict[str, str]]] = {
     "train": (["classroom"], {"output": "run"}),
     "evaluate": (["lines-1-4"], {}),
     "statistics": (["good.png"], {}),
+    "table": (["some"], {"output": "new.csv"}),
     "reconstruct": (["good.png"], {"output": "new.png"}),
     "design": (["weights/prior"], {"conductivity": "2.1", "output": "new-design"}),
     "reproduce": ([], {}),
@@ -59,7 +60,8 @@ LONG = "x" * 300
 FILES = ["folder{}", "taken{}", "good.png/below{}", "taken{}/a/below{}", f"{LONG}{{}}", "new/{}", "f.wrong", "noend"]
 FOLDERS = ["good.png", "good.png/below", "good.png/below/deeper"]
 SUFFIXES = {"statistics.output": ".npy", "reconstruct.output": ".png", "experiment.output": ".csv"}
-SUFFIXES |= {"record": ".json", "figure": ".png"}
+SUFFIXES |= {"record": ".json", "figure": ".png", "look": ".png", "table.output": ".csv"}
+READ = {"volume.npy", "nan.npy", "stack.tif"}  # no single picture of grey values, and yet no fault for statistics
 # The words that are wrong for what a parameter names, by its name, or that of the command before it.
 WRONG: dict[str, list[str]] = {
     "preset": ["homework", "Classroom"],
@@ -70,12 +72,25 @@ WRONG: dict[str, list[str]] = {
     "count": ["few", "1", "1-", "-4", "4-1", "1.5-2", "²-4"],
     "material": ["sand", "Lines", "own"],
     "image": IMAGES,
+    "statistics.image": [name for name in IMAGES if name not in READ],
+    "crop": ["5:5,:", "30:,:", ":,:,:", "2"],
+    "mask": ["absent.png", "good.png/x", "info-bar", "0:,0:"],
+    "phases": ["1", "7", "2.5"],
+    "labels": ["1,1", "7", "0,x"],
+    "spacing": ["0", "-1", "1,2,3", "1,nan"],
+    "unit": ["µm"],
+    "max_shift": ["0", "24"],
+    "shape": ["24x24", "big"],
+    "dtype": ["uint8"],
+    "table.folder": ["absent", "good.png", "folder", "spoilt"],
+    "scheduler": ["here", "tcp://"],
+    "workers": ["0"],
     "train.images": ["absent", "empty.png", "flat.png", "labels.png", "stack.tif", "nan.npy", "folder", "locked.zip"],
     "label": ["99999"],
     "boundary": ["closed", "Open"],
     "name": ["gamma", "Beta"],
     "names": ["fft-way", "FFT_way"],
-    "threshold": ["-1", "255", "1e300"],
+    "threshold": ["-1", "255", "1e300", "1,2,"],
     "tolerance": ["-1", "-1e-300"],
     "folder": FOLDERS,
     "train.output": [*FOLDERS, "weights/good", "finished"],
@@ -86,6 +101,7 @@ WRONG: dict[str, list[str]] = {
     "design.conductivity": ["1", "10", "-2"],
     "design.anisotropy": ["1.5"],
     "contrast": ["0", "1", "-1"],
+    "table.contrast": ["0", "-1"],
 }
 # What has to be typed beside a parameter so that nothing else is wrong.
 BESIDE = {
@@ -207,7 +223,8 @@ def typed(command: str, name: str, word: str) -> list[str]:
     else:
         options = options | {name: word}
     declared = {one: (*i.param_decls, f"--{one}")[0] for one, (_, i) in parameters(command).items() if i.param_decls}
-    return [command, *beside, *(f"{declared.get(o, f'--{o}')}={w}" for o, w in options.items()), "--", *arguments]
+    words = {one: declared.get(one, f"--{one.replace('_', '-')}") for one in options}
+    return [command, *beside, *(f"{words[one]}={word}" for one, word in options.items()), "--", *arguments]
 
 
 def cases() -> list[list[str]]:
@@ -240,6 +257,10 @@ def folder(tmp_path_factory):
         (here / f"taken{kind}").write_text("somebody's", encoding="utf-8")
     for name in ("new", "folder", "finished", "designed"):
         (here / name).mkdir()
+    for name in ("some", "spoilt"):
+        (here / name).mkdir()
+    Image.fromarray(noise).save(here / "some" / "good.png")
+    (here / "spoilt" / "text.png").write_text("no picture", encoding="utf-8")
     (here / "designed" / "structure-2.png").write_text("somebody's", encoding="utf-8")
     (here / "new" / "taken_radial.csv").write_text("somebody's", encoding="utf-8")
     (here / "finished" / "checkpoint.pt").write_bytes(b"no checkpoint")

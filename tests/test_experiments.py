@@ -307,3 +307,17 @@ def test_an_experiment_goes_on_where_it_was_stopped(tmp_path):
     errors = [float(row["statistics_error_mean"]) for row in again if row["choice"] == "1"]
     assert described["mean over seeds"]["1"]["statistics_error_mean"] == pytest.approx(sum(errors) / 2, rel=1e-4)
     assert described["command"] == "microtutor experiment beta --seeds 2"
+
+
+def test_runs_are_shared_by_workers(tmp_path):
+    alone = run(tmp_path / "alone.csv")
+    together = run_experiment(
+        "beta", tmp_path / "together.csv", seeds=1, images=6, base=TINY, workers=2, progress=False
+    )
+    by_choice = {row["choice"]: row for row in together}
+    assert sorted(by_choice) == sorted(row["choice"] for row in alone)
+    for row in alone:
+        found = by_choice[row["choice"]]
+        assert found["ran"] == row["ran"]
+        assert found["statistics_error_mean"] == pytest.approx(row["statistics_error_mean"], rel=0.05)
+    assert len(read_runs(tmp_path / "together.csv")) == 5
