@@ -349,6 +349,7 @@ def _draw_histogram(ax: Axes, micrograph: Micrograph, grey: np.ndarray) -> None:
         ax.hist(grey, bins=min(256, int(np.ptp(grey.astype(np.float64))) + 1) if whole else 256, color="0.6")
         for k, level in enumerate(micrograph.thresholds):
             ax.axvline(level, color=COLOURS[1], linestyle="--", label=None if k else "threshold")
+        ax.locator_params(axis="x", nbins=4)  # large grey values would run into each other
         ax.set_xlabel("grey value", fontsize=8)
         ax.set_ylabel("number of known pixels", fontsize=8)
         ax.legend(fontsize=8)
