@@ -33,6 +33,7 @@ CHAPTERS = (
     "real_micrographs",
     "realisations",
     "rock_vae",
+    "train_own",
     "properties",
     "design",
 )

@@ -68,7 +68,7 @@ def test_again_is_answered_with_already_there(work):
     times = {path.name: path.stat().st_mtime_ns for path in (work / "my-course").iterdir()}
     said = run("my-course")
     assert said.exit_code == 0
-    assert said.output.startswith("already there: 18 of 18\n")
+    assert said.output.startswith("already there: 19 of 19\n")
     assert "kept" not in said.output
     assert contents(work / "my-course") == before
     assert {path.name: path.stat().st_mtime_ns for path in (work / "my-course").iterdir()} == times
