@@ -48,7 +48,7 @@ def check_workers(workers: int, scheduler: str | None) -> None:
     """Raise TypeError or ValueError if there can be no such workers."""
     check_count(workers, name="workers", below=MOST_WORKERS + 1)
     if scheduler is not None:
-        if "://" not in check_text(scheduler, name="scheduler"):
+        if not check_text(scheduler, name="scheduler").partition("://")[2]:
             raise ValueError(f"expected scheduler as an address such as tcp://10.0.0.1:8786, got {scheduler!r}")
         if workers != 1:
             raise ValueError(f"expected either workers or a scheduler, which has its own, got workers={workers} too")

@@ -7,7 +7,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-from microtutor.checks import check_bool, check_choice, quote
+from microtutor.checks import check_bool, check_choice, check_count, quote
 from microtutor.evaluation.metrics import Evaluation, evaluate
 from microtutor.evaluation.rock import CropEvaluation, evaluate_crops
 from microtutor.files import CARD_FILE, RUN_FILE, read_json
@@ -180,6 +180,7 @@ def evaluate_on(
 
 def _at_most(source: ImageSource, images: int) -> int:
     """So many images as are asked for, or all different ones that there are, if they are whole pictures."""
+    check_count(images, name="the number of images")
     there = source.crops("test") if isinstance(source, ImageFolder) and source.whole("test") else images
     if there < images:
         print(f"measured on all {there} pictures that are held out, not on {images}", file=sys.stderr)

@@ -332,7 +332,9 @@ CALLS: dict[str, Call] = {
     MICROSTRUCTURES + "load_duplex_steel": Call(good=False),
     MICROSTRUCTURES + "load_li2018": Call(lambda: {"name": "alloy"}, good=False),
     MICROSTRUCTURES + "load_micro2d": Call(
-        lambda: {"path": "picture.npy", "key": "structures", "first": 0, "number": 1}, good=False
+        lambda: {"path": "picture.npy", "key": "structures", "first": 0, "number": 1},
+        right={"first": {"a number"}},
+        good=False,
     ),
     MICROSTRUCTURES + "load_rock": Call(lambda: {"name": "berea"}, good=False),
     MICROSTRUCTURES + "load_superalloy": Call(
