@@ -49,7 +49,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=1000, help="of each material, for the volume fraction")
     parser.add_argument("--tables", type=int, default=200, help="of each material, for the closing table")
-    parser.add_argument("--sides", type=int, nargs="+", default=[64, 128, 256], help="of the pictures, in pixels")
+    parser.add_argument("--sides", type=int, nargs="+", default=[64, 128], help="of the pictures, in pixels")
     parser.add_argument("--record", type=Path, default=RESULTS / "coverage.json", help="JSON file to write")
     chosen, commit, began = parser.parse_args(words), current_commit(), time.perf_counter()
     command = shlex.join(["python", "studies/coverage.py", *(sys.argv[1:] if words is None else words)])

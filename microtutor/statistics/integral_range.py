@@ -34,7 +34,7 @@ from microtutor.statistics.readings import zero_shift_first
 
 WINDOW = 2.0  # the reach is the least radius of at least so many times the root of the integral range within it
 FIRST_REACH = 32  # pixels looked at first; twice as many as long as the rule asks for more
-LEAST_LENGTHS = 20.0  # correlation lengths along the smallest side, for an interval to be valid
+LEAST_LENGTHS = 8.0  # correlation lengths along the smallest side, for an interval to be valid
 LEAST_EACH = 5.0  # independent regions that lie in the phase, and in the rest
 
 
@@ -136,10 +136,10 @@ def representativity(
     * The interval. It is φ ± t s on the scale of the logit, so that it stays in [0, 1], with Student's t for V² / N
       degrees of freedom.
 
-    It is valid where the smallest side has at least 20 correlation lengths (over which the covariance falls to
+    It is valid where the smallest side has at least 8 correlation lengths (over which the covariance falls to
     1/e), the reach is found within half of it, and there are 5 independent regions V / A in the phase and 5 in the
     rest; else a UserWarning says what is missing. (To ask for a number of regions alone would pick those pictures whose
-    A is too small by chance.)
+    A is too small by chance. At the edge of the rule, where only a few pictures of a size pass, it still does.)
 
     Args:
         m: two-valued phase, 0 or 1, shape (H, W), or (n, H, W) for n pictures of one material; with ndim=3 (D, H, W).
