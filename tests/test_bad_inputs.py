@@ -38,7 +38,7 @@ RESULTS = {  # what functions return or warn of, made by nobody else
     "Boundary", "Bounds", "ConductivityFields", "Convergence", "ConvergenceWarning", "StiffnessBounds",
     "StiffnessFields", "FieldSample", "FolderSample", "Images", "LineSample", "RockSample", "Sample", "VAEOutput",
     "CropEvaluation", "Designs", "Diversity", "Evaluation", "LatentSummary", "LiveFigure", "PictureFigure", "Summary",
-    "Micrograph", "PictureTable", "Placed", "Representativity",
+    "Case", "Exercise", "Micrograph", "Outcome", "PictureTable", "Placed", "Representativity",
 }  # fmt: skip
 PYTHONS = (  # words of Python and of other libraries, which would come through if a value were used unasked
     "required positional", "unexpected keyword", "is not subscriptable", "is not iterable", "not supported between",

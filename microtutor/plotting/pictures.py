@@ -245,6 +245,32 @@ def show_pairs(originals: Tensor, reconstructions: Tensor, *, side: float = 1.35
     return figure
 
 
+def show_difference(made: Tensor, expected: Tensor) -> Figure:
+    """Two maps and their difference side by side, such as a learner's and the right one.
+
+    Args:
+        made, expected: (H, W) each.
+
+    >>> len(show_difference(torch.eye(3), torch.ones(3, 3)).axes)  # each with a colour bar
+    6
+    """
+    check_same_shape(made, expected, ("the first map", "the second"))
+    answer, wanted = (check_field(m, name="map").detach().cpu().double().numpy() for m in (made, expected))
+    if answer.ndim != 2:
+        raise ValueError(f"expected two maps of shape (height, width), got {describe(made)}")
+    largest = float(np.abs(wanted).max()) or 1.0
+    figure = Figure(figsize=(6.4, 2.1), layout="constrained")
+    panels = {"yours": answer, "expected": wanted, "yours − expected": answer - wanted}
+    for ax, (title, values) in zip(figure.subplots(1, 3), panels.items()):
+        signed = ax.get_subplotspec().colspan.start == 2
+        style = {"cmap": "PuOr_r", "vmin": -largest} if signed else {"cmap": MAP, "vmin": 0.0}
+        shown = ax.imshow(values, vmax=largest, **style)
+        ax.set_title(title, fontsize=9)
+        ax.set(xticks=[], yticks=[])
+        figure.colorbar(shown, ax=ax, shrink=0.7).ax.tick_params(labelsize=7)
+    return figure
+
+
 def show_micrograph(micrograph: Micrograph, *, side: float = 3.0) -> Figure:
     """What was read of a micrograph: its grey values, their histogram with the thresholds, and its phases.
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from microtutor.exercises.catalogue import EXERCISES
 from microtutor.microstructures import LineImages, OverlappingDiscs, read_micrograph
 from microtutor.models import VAE, Prior
 from microtutor.statistics import autocorrelation, two_point_statistics
@@ -447,6 +448,10 @@ CALLS: dict[str, Call] = {
         },
         right={"f": OF_STATISTICS - {"one axis"}},
     ),
+    PLOTTING + "show_difference": Call(
+        lambda: {"made": image(), "expected": image()},
+        right={name: {"from 0 to 255", "below"} for name in ("made", "expected")},
+    ),
     PLOTTING + "show_error_distributions": Call(lambda: {"evaluations": {"a": evaluation()}}),
     PLOTTING + "show_images": Call(
         lambda: {"images": image(3, 8, 8), "titles": ["a", "b", "c"], "columns": 2, "side": 1.0}
@@ -542,6 +547,14 @@ CALLS: dict[str, Call] = {
         },
         good=False,
         refusal="expected a run's folder with log.csv, got no run",
+    ),
+    "microtutor.exercises.check": Call(
+        lambda: {"name": "laminate", "answer": None, "hint": 1},
+        skip={"answer": "anything may be an answer: tests/exercises"},
+    ),
+    "microtutor.exercises.check_answer": Call(
+        lambda: {"exercise": EXERCISES["laminate"], "answer": None, "name": "mine", "hint": 1},
+        skip={"answer": "anything may be an answer: tests/exercises", "name": "what the package calls it"},
     ),
     "microtutor.course.file_name": Call(lambda: {"chapter": "vae"}),
     "microtutor.course.how_to_open": Call(lambda: {"folder": Path("somewhere")}),

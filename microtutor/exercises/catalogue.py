@@ -1,0 +1,40 @@
+"""The exercises of the book by name, and the one function that checks them."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Any
+
+from microtutor.checks import check_text
+from microtutor.exercises.checking import Exercise, Outcome, check_answer
+from microtutor.exercises.fourier import FOURIER
+from microtutor.exercises.pairs import PAIRS
+
+EXERCISES: dict[str, Exercise] = {**PAIRS, **FOURIER}
+
+
+def check(name: str, answer: Any = None, *, hint: int = 0) -> Outcome:
+    """Check your answer to an exercise of the book.
+
+    There are three outcomes: not attempted, not yet, and right. All cases are tried; of the first that differs the
+    place, the expected value and yours are shown, and a typical mistake is named. Nothing is stored anywhere.
+
+    Args:
+        name: of the exercise, as it stands in the chapter.
+        answer: your function, or your value.
+        hint: how many of the hints to show.
+
+    Raises:
+        TypeError, ValueError: there is no such exercise, or no such hint.
+
+    >>> check("other-phase")
+    not attempted yet: expected a function of the map f of a phase that gives the map of the other phase
+    >>> check("other-phase", lambda f: 1 - 2 * f[0, 0] + f).result
+    'right'
+    """
+    if check_text(name, name="the name of an exercise") not in EXERCISES:
+        near = get_close_matches(name, EXERCISES, 1)
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"expected an exercise out of {', '.join(EXERCISES)}, got {name!r}{meant}")
+    called = getattr(answer, "__name__", "answer")
+    return check_answer(EXERCISES[name], answer, "your function" if called == "<lambda>" else called, hint=hint)

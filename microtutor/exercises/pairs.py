@@ -1,0 +1,198 @@
+"""Exercises of the chapter Counting pairs: two-point statistics by loop and by thought."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from microtutor.exercises.checking import Case, Exercise
+from microtutor.statistics import autocorrelation
+from microtutor.streams import seeded_generator
+
+
+def image_of(*rows: str) -> Tensor:
+    """An image drawn with letters: # is the phase.
+
+    >>> image_of("#.", "..").tolist()
+    [[1.0, 0.0], [0.0, 0.0]]
+    """
+    return torch.tensor([[float(letter == "#") for letter in row] for row in rows], dtype=torch.float64)
+
+
+def some_pixels(height: int, width: int) -> Tensor:
+    """An image of random pixels, the same at every call.
+
+    >>> some_pixels(2, 3).shape
+    torch.Size([2, 3])
+    """
+    random = torch.rand(height, width, generator=seeded_generator(7), dtype=torch.float64)
+    return (random < 0.4).double()
+
+
+def lines_apart(spacing: int, seed: int) -> Tensor:
+    """Five vertical lines, spacing pixels apart, with random ends and noise: (128, 256).
+
+    >>> lines_apart(20, 0).shape
+    torch.Size([128, 256])
+    """
+    generator = seeded_generator(seed)
+    image = torch.zeros(128, 256, dtype=torch.float64)
+    start = int(torch.randint(10, 30, (1,), generator=generator))
+    for k in range(5):
+        top, height = (int(torch.randint(low, high, (1,), generator=generator)) for low, high in ((0, 40), (50, 80)))
+        image[top : top + height, start + k * spacing : start + k * spacing + 4] = 1
+    return torch.maximum(image, (torch.rand(128, 256, generator=generator) < 0.02).double())
+
+
+PICTURES = (
+    Case("a phase that fills the image", lambda: (torch.ones(3, 4, dtype=torch.float64),)),
+    Case("a single pixel", lambda: (image_of("#...", "....", "...."),)),
+    Case("two pixels in a row", lambda: (image_of("##..", "....", "...."),)),
+    Case("a pair across the border", lambda: (image_of("#..#", "....", "...."),)),
+    Case("random pixels, higher than wide", lambda: (some_pixels(6, 4),)),
+)
+
+
+def _loops(m: Tensor, *, wrap: bool = True, divide: bool = True) -> Tensor:
+    height, width = m.shape
+    sums = torch.zeros_like(m)
+    for down in range(height):
+        for right in range(width):
+            moved = m.roll((-down, -right), (0, 1)).clone()
+            if not wrap:
+                moved[height - down :], moved[:, width - right :] = 0, 0
+            sums[down, right] = (m * moved).sum()
+    return sums / m.numel() if divide else sums
+
+
+def _laminate(d: Tensor, period: float) -> Tensor:
+    return (period / 2 - d % period).abs() / period
+
+
+def _checkerboard(down: Tensor, right: Tensor, c: int, *, half: int | None = None) -> Tensor:
+    def wave(d: Tensor) -> Tensor:
+        return ((d % (2 * (half or c))) - (half or c)).abs() * 2 / (half or c) - 1
+
+    return (1 + wave(down) * wave(right)) / 4
+
+
+def _distances(*values: float) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def _spacing(image: Tensor, first: int = 8, last: int = 64) -> float:
+    return float(first + autocorrelation(image)[0, first:last].argmax())
+
+
+PAIRS = {
+    "counting-pairs": Exercise(
+        asks="a function of an image (H, W) that gives f at every shift down and right, (H, W), with wrapping",
+        solution=_loops,
+        cases=PICTURES,
+        mistakes={
+            "pairs that cross the border are missing; a shift that leaves the image comes in again at the other "
+            "side": lambda m: _loops(m, wrap=False),
+            "the pairs are counted, but not divided by the number of pixels": lambda m: _loops(m, divide=False),
+            "the pairs are divided by the number of pixels of the phase, which gives the chance for a point that lies "
+            "in the phase already": lambda m: _loops(m) / m.mean(),
+            "zero shift stands in the middle; it belongs at [0, 0]": lambda m: torch.fft.fftshift(_loops(m)),
+            "rows and columns are exchanged": lambda m: _loops(m).T,
+        },
+        hints=(
+            "a loop over all shifts down, and in it one over all shifts right",
+            "m.roll((-down, -right), (0, 1)) moves the image so that the pixel at a shift comes to lie on the pixel",
+            "f[down, right] = (m * m.roll((-down, -right), (0, 1))).mean()",
+        ),
+    ),
+    "laminate": Exercise(
+        asks="a function of shifts d (any number of them) and the period p that gives f(0, d) of a laminate",
+        solution=_laminate,
+        cases=(
+            Case("zero shift", lambda: (_distances(0), 16.0)),
+            Case("within half a period", lambda: (_distances(1, 4, 8), 16.0)),
+            Case("within the second half", lambda: (_distances(9, 12, 16), 16.0)),
+            Case("beyond one period", lambda: (_distances(18, 29, 40), 16.0)),
+            Case("another period", lambda: (_distances(1, 4, 7), 10.0)),
+        ),
+        mistakes={
+            "it does not repeat beyond one period": lambda d, p: (p / 2 - d).abs() / p,
+            "it falls and stays at 0 after half a period; the next stripe is missing": lambda d, p: (
+                (p / 2 - d).clamp_min(0) / p
+            ),
+            "it starts at 1, which is the chance for a point that lies in the phase already": lambda d, p: (
+                2 * _laminate(d, p)
+            ),
+            "the overlap is not divided by the period": lambda d, p: p * _laminate(d, p),
+        },
+        hints=(
+            "within one period: on how many pixels does a stripe of width p/2 overlap itself, moved by d?",
+            "from d = p/2 on it begins to overlap the next stripe",
+            "both overlaps are |p/2 - d|, with d taken modulo p; divide by p",
+        ),
+    ),
+    "checkerboard": Exercise(
+        asks="a function of shifts down and right and the cell c that gives f of a checkerboard",
+        solution=_checkerboard,
+        cases=(
+            Case("zero shift", lambda: (_distances(0), _distances(0), 4)),
+            Case("one cell to the right", lambda: (_distances(0), _distances(4), 4)),
+            Case("one cell along the diagonal", lambda: (_distances(4), _distances(4), 4)),
+            Case("parts of a cell", lambda: (_distances(1, 2, 3), _distances(2, 2, 1), 4)),
+            Case("many cells away", lambda: (_distances(9, 17), _distances(21, 30), 4)),
+            Case("another cell", lambda: (_distances(1, 2), _distances(2, 5), 3)),
+        ),
+        mistakes={
+            "the waves repeat every c pixels; black lies on black again only after 2 c": lambda down, right, c: (
+                _checkerboard(down, right, c, half=c / 2)
+            ),
+            "the mean of the product of s was taken for f; m is (1 + s s) / 2": lambda down, right, c: (
+                4 * _checkerboard(down, right, c) - 1
+            ),
+            "there is a factor 1/2 where two of them are multiplied: 1/4": lambda down, right, c: (
+                2 * _checkerboard(down, right, c)
+            ),
+        },
+        hints=(
+            "write the board as m = (1 + s(y) s(x)) / 2 with s = +1 and -1 in turn, and multiply out",
+            "the single factors have mean 0, so f = (1 + T(down) T(right)) / 4",
+            "T falls in a straight line from +1 at 0 to -1 at c, and rises again to +1 at 2 c",
+        ),
+    ),
+    "other-phase": Exercise(
+        asks="a function of the map f of a phase that gives the map of the other phase",
+        solution=lambda f: 1 - 2 * f[0, 0] + f,
+        cases=tuple(Case(case.name, lambda case=case: (_loops(*case.arguments()),)) for case in PICTURES[1:]),
+        mistakes={
+            "1 - f is the chance that not both points lie in the phase; one of them still may": lambda f: 1 - f,
+            "two maps of different phases differ by a constant, 1 - 2 φ": lambda f: f.clone(),
+            "the volume fraction has to be taken off twice, once for each point": lambda f: 1 - f[0, 0] + f,
+            "both points lie in the other phase with the chance (1 - φ)² only if they know nothing of each "
+            "other": lambda f: (1 - f[0, 0]).square().expand_as(f),
+        },
+        hints=(
+            "the other phase has the indicator 1 - m",
+            "multiply out (1 - m(x)) (1 - m(x + r)) and take the mean over x",
+            "the mean of m(x) is φ = f[0, 0], and so is that of m(x + r)",
+        ),
+    ),
+    "hidden-spacing": Exercise(
+        asks="a function of an image that estimates the spacing of its lines in pixels",
+        solution=_spacing,
+        cases=tuple(
+            Case(f"lines {spacing} pixels apart", lambda spacing=spacing, seed=seed: (lines_apart(spacing, seed),))
+            for seed, spacing in enumerate((17, 23, 31, 40))
+        ),
+        mistakes={
+            "that is the place of zero shift, where every line lies on itself; leave the central streak "
+            "out": lambda m: _spacing(m, 0),
+            "that is still in the central streak, which is as wide as a line is thick": lambda m: _spacing(m, 1),
+            "that is twice the spacing": lambda m: 2 * _spacing(m),
+        },
+        hints=(
+            "look at one row of the map: f at shift (0, d)",
+            "neighbouring lines are the most frequent pair: f has its largest value there, but for the central streak",
+            "8 + f[0, 8:64].argmax()",
+        ),
+        tolerance=1e-9,
+    ),
+}

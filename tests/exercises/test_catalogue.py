@@ -1,0 +1,51 @@
+"""Each exercise: the solution passes, the empty start is neutral, each typical mistake gets its own sentence."""
+
+import pytest
+
+from microtutor.exercises import check
+from microtutor.exercises.catalogue import EXERCISES
+
+
+def answered(exercise, function):
+    """An answer as a learner gives it: a function, or for cases without arguments its value."""
+    return function if exercise.cases[0].arguments() else function()
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_the_solution_is_right(name):
+    exercise = EXERCISES[name]
+    outcome = check(name, answered(exercise, exercise.solution))
+    assert outcome.result == "right", outcome
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_the_empty_start_is_neutral(name):
+    def start(*arguments): ...
+
+    exercise = EXERCISES[name]
+    for empty in (None, ..., *([start] if exercise.cases[0].arguments() else [])):
+        assert check(name, empty).result == "not attempted"
+
+
+@pytest.mark.parametrize(("name", "mistake"), [(name, m) for name, one in EXERCISES.items() for m in one.mistakes])
+def test_each_typical_mistake_gets_its_own_sentence(name, mistake):
+    exercise = EXERCISES[name]
+    outcome = check(name, answered(exercise, exercise.mistakes[mistake]))
+    assert outcome.result == "not yet"
+    assert f"typical mistake: {mistake}." in outcome.message
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_there_are_two_mistakes_and_two_hints_at_least(name):
+    exercise = EXERCISES[name]
+    assert len(exercise.mistakes) >= 2
+    assert len(exercise.hints) >= 2
+    assert len({case.name for case in exercise.cases}) == len(exercise.cases)
+    assert not [text for text in (*exercise.hints, *exercise.mistakes) if text.endswith(".")]
+
+
+def test_a_name_that_is_none():
+    with pytest.raises(ValueError, match=r"got 'lamniate'; did you mean 'laminate'\?"):
+        check("lamniate")
+    with pytest.raises(TypeError, match="expected the name of an exercise as text"):
+        check(3)
