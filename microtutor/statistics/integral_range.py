@@ -140,6 +140,8 @@ def representativity(
     1/e), the reach is found within half of it, and there are 5 independent regions V / A in the phase and 5 in the
     rest; else a UserWarning says what is missing. (To ask for a number of regions alone would pick those pictures whose
     A is too small by chance. At the edge of the rule, where only a few pictures of a size pass, it still does.)
+    Of 1,000 pictures of each of eight known materials, with 64 and with 128 pixels a side, 94 to 97 % of the valid
+    intervals of 95 % hold the truth: `coverage.json`.
 
     Args:
         m: two-valued phase, 0 or 1, shape (H, W), or (n, H, W) for n pictures of one material; with ndim=3 (D, H, W).
