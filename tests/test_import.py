@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,8 @@ ORDER = [
     "microstructures.closed_form",
     "microstructures.datasets",
     "microstructures.rock",
-    "microstructures.folder",
     "microstructures.micro2d",
+    "microstructures.folder",
     "microstructures.micrographs",
     "microstructures",
     "statistics.fft",
@@ -213,3 +214,13 @@ def test_public_names():
         with pytest.raises(AttributeError, match="no_such_name"):
             loaded.no_such_name  # noqa: B018
     assert set(microtutor.__all__) <= set(dir(microtutor))
+
+
+def test_the_wheel_holds_every_folder_of_the_package():
+    about = PACKAGE.parent / "pyproject.toml"
+    if not about.is_file():
+        pytest.skip("the package is installed: there is no pyproject.toml beside it")
+    said = tomllib.loads(about.read_text(encoding="utf-8"))
+    packages = set(said["tool"]["setuptools"]["packages"])
+    folders = {".".join(path.parent.relative_to(PACKAGE.parent).parts) for path in PACKAGE.rglob("__init__.py")}
+    assert packages >= folders

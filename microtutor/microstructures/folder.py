@@ -18,11 +18,13 @@ from microtutor.checks import check_bool, check_choice, check_count, check_numbe
 from microtutor.environment import find_device
 from microtutor.microstructures.grey import read_grey, read_stack
 from microtutor.microstructures.images import ask_about_labels, grey_level
+from microtutor.microstructures.micro2d import load_micro2d, structures_in
 from microtutor.microstructures.rock import RockCrops, strips, turned
 from microtutor.microstructures.samples import SPLITS, Images, Sample, sent, stream
 
 PICTURES = (".png", ".tif", ".tiff", ".npy", ".bmp", ".jpg", ".jpeg", ".pgm", ".gif")
 ENOUGH = 10  # pictures, to split by picture
+HDF5, MOST_STRUCTURES = (".h5", ".hdf5"), 2000  # of MICRO2D, whose file holds more than fit into memory
 
 
 Box = tuple[tuple[int, int], tuple[int, int]]  # [first, last) of rows and of columns
@@ -238,7 +240,8 @@ def images_from(
     """Images to learn from, from what a path names: a folder of pictures, one large picture, or a volume.
 
     A file of several slices, which is a .zip, a .tif of several frames or a .npy of three axes, is a volume; its crops
-    are cut from its slices as they are, normal to axis 0.
+    are cut from its slices as they are, normal to axis 0. So is an HDF5 file of MICRO2D (.h5, .hdf5), of which the
+    first 2,000 structures are read, see `load_micro2d`.
 
     Args:
         path: a folder or a file.
@@ -336,7 +339,7 @@ def _phase(grey: np.ndarray, name: str, threshold: float | None, dark: bool, lab
 
 def _is_volume(path: Path) -> bool:
     """Whether a file holds several slices; of one that cannot be read, the reader of pictures says so."""
-    if path.suffix.lower() == ".zip":
+    if path.suffix.lower() in (".zip", *HDF5):
         return True
     try:
         if path.suffix.lower() == ".npy":
@@ -352,6 +355,11 @@ def _is_volume(path: Path) -> bool:
 @lru_cache(maxsize=2)
 def _read_volume(path: Path, state: tuple[int, int], threshold: float | None, dark: bool, label: int | None) -> Tensor:
     """The phase of interest of a volume, read once as long as its file is the same."""
+    if path.suffix.lower() in HDF5:
+        if threshold is not None or label is not None:
+            raise ValueError(f"expected no threshold and no label for {path.name}, whose structures have two phases")
+        structures = load_micro2d(path, number=min(structures_in(path), MOST_STRUCTURES))
+        return ~structures if dark else structures
     return _phase(read_stack(path), path.name, threshold, dark, label)
 
 

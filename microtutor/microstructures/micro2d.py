@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,21 +51,10 @@ def load_micro2d(
     FileNotFoundError: no file no_such_file.h5
     """
     path = check_file(path)
-    if key is not None:
-        check_text(key, name="key")
     check_count(first, name="first", minimum=0)
     if number is not None:
         check_count(number, name="number")
-    try:
-        h5py = importlib.import_module("h5py")
-    except ImportError:
-        raise ModuleNotFoundError(
-            f'expected h5py to read {path.name}, which is not installed; type pip install "microtutor[hdf5]"'
-        ) from None
-    if not h5py.is_hdf5(path):
-        raise ValueError(f"expected an HDF5 file, got {path.name}, which is none; take the file of MICRO2D as it is")
-    with h5py.File(path, "r") as file:
-        array = _structures(_arrays(file, h5py), key, path.name)
+    with _opened(path, key) as array:
         last = len(array) if number is None else first + number
         if not first < last <= len(array):
             raise ValueError(
@@ -75,6 +67,37 @@ def load_micro2d(
             "name another array with key"
         )
     return torch.from_numpy(values == 1)
+
+
+def structures_in(path: str | os.PathLike, key: str | None = None) -> int:
+    """How many structures a copy of MICRO2D holds.
+
+    Args:
+        path, key: as for `load_micro2d`, which says what is wrong with them.
+
+    >>> structures_in("no_such_file.h5")
+    Traceback (most recent call last):
+    FileNotFoundError: no file no_such_file.h5
+    """
+    with _opened(check_file(path), key) as array:
+        return len(array)
+
+
+@contextmanager
+def _opened(path: Path, key: str | None) -> Iterator[Any]:
+    """The array of structures in a file, as long as the file is open."""
+    if key is not None:
+        check_text(key, name="key")
+    try:
+        h5py = importlib.import_module("h5py")
+    except ImportError:
+        raise ModuleNotFoundError(
+            f'expected h5py to read {path.name}, which is not installed; type pip install "microtutor[hdf5]"'
+        ) from None
+    if not h5py.is_hdf5(path):
+        raise ValueError(f"expected an HDF5 file, got {path.name}, which is none; take the file of MICRO2D as it is")
+    with h5py.File(path, "r") as file:
+        yield _structures(_arrays(file, h5py), key, path.name)
 
 
 def _arrays(file: Any, h5py: Any) -> dict[str, Any]:

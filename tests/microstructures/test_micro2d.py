@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from microtutor.microstructures import load_micro2d
+from microtutor.microstructures import images_from, load_micro2d
 
 VALUES = np.random.default_rng(0).random((5, 256, 256)) < 0.4
 
@@ -58,3 +58,14 @@ def test_without_h5py(tmp_path, monkeypatch):
     (tmp_path / "micro2d.h5").write_text("x", encoding="utf-8")
     with pytest.raises(ModuleNotFoundError, match=r"which is not installed; type pip install .microtutor\[hdf5\]"):
         load_micro2d(tmp_path / "micro2d.h5")
+
+
+def test_a_copy_is_a_volume_to_train_on(path, monkeypatch):
+    structures = load_micro2d(path)
+    monkeypatch.setattr("microtutor.microstructures.folder.MOST_STRUCTURES", len(structures) - 1)
+    source = images_from(path, size=64)
+    assert torch.equal(source.volume, structures[:-1])
+    assert torch.equal(images_from(path, size=64, dark=True).volume, ~structures[:-1])
+    assert source.sample(3, seed=0).images.shape == (3, 1, 64, 64)
+    with pytest.raises(ValueError, match=r"expected no threshold and no label for micro2d\.h5"):
+        images_from(path, size=64, threshold=3)
