@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from typer.main import get_command
 
+from microtutor.cli import app
 from microtutor.microstructures import GaussianFields, read_micrograph
 from microtutor.models import VAE
 from microtutor.properties import effective_conductivity
@@ -208,3 +210,10 @@ def test_bad_tables(pictures, choices, message, tmp_path, monkeypatch):
 def test_the_table_is_a_csv_file(folder):
     with pytest.raises(ValueError, match=r"ending in \.csv, got t\.txt"):
         picture_table(folder, "t.txt")
+
+
+def test_every_option_is_written_in_small_letters():
+    """Older versions of typer take a metavar that is the name of the option for the option itself."""
+    options = [one for command in get_command(app).commands.values() for one in command.params]
+    assert all(name == name.lower() for one in options for name in one.opts)
+    assert all((one.metavar or "").lower() != one.name for one in options if one.opts[0].startswith("--"))

@@ -90,7 +90,7 @@ Labels = Annotated[
     typer.Option(
         help="the values are labels of phases: all, or those to take, as 0,128,255; none: they are grey values",
         parser=labels,
-        metavar="LABELS",
+        metavar="VALUES",  # not LABELS: older versions of typer would call the option --LABELS
     ),
 ]
 Spacing = Annotated[
