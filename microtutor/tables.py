@@ -6,6 +6,7 @@ import json
 import math
 import os
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -16,9 +17,9 @@ import torch
 from tqdm import tqdm
 
 from microtutor.checks import check_bool, check_each, check_number, check_path, check_text
-from microtutor.files import check_outputs, only_writer, write_csv
+from microtutor.files import check_outputs, only_writer, replacing, write_csv
 from microtutor.microstructures import Micrograph, read_micrograph
-from microtutor.microstructures.folder import PICTURES
+from microtutor.microstructures.folder import pictures_in
 from microtutor.models import VAE
 from microtutor.properties import effective_conductivity
 from microtutor.statistics import summarise
@@ -107,12 +108,13 @@ def picture_table(
     with only_writer(output.parent, output.name):
         done = tried | _kept(part, work)
         todo = [file for file in files if str(file) not in done]
+        with replacing(part) as whole:  # without what was cut, or is tried again
+            whole.write_text("".join(map(_line, [work, *done.items()])), encoding="utf-8")
         with open(part, "a", encoding="utf-8") as kept:
-            kept.writelines(json.dumps(pair) + "\n" for pair in tried.items())
             found = spread(partial(_row, **work), todo, workers=workers, scheduler=scheduler)
             for file, row in tqdm(found, total=len(todo), unit="picture", disable=not progress):
                 done[str(file)] = row
-                kept.write(json.dumps([str(file), row]) + "\n")
+                kept.write(_line((str(file), row)))
                 kept.flush()
         rows = {file: done[str(file)] for file in files}
         good = [{"picture": file.name} | row for file, row in rows.items() if "refused" not in row]
@@ -183,20 +185,15 @@ def _network(weights: str) -> VAE:
 def _files(pictures: str | os.PathLike | Iterable[str | os.PathLike]) -> list[Path]:
     """The files of pictures, by name; all of a folder that end as pictures do."""
     if isinstance(pictures, (str, os.PathLike)):
-        folder = Path(pictures)
-        if not folder.is_dir():
-            raise FileNotFoundError(f"expected a folder of pictures, got {folder}, which is not there")
-        files = sorted(file for file in folder.iterdir() if file.suffix.lower() in PICTURES and file.name[0] != ".")
-        if not files:
-            raise ValueError(f"expected pictures ({', '.join(PICTURES)}) in {folder}, got none")
-        return files
+        if Path(pictures).is_file():
+            raise ValueError(f"expected a folder of pictures, got the file {pictures}; put it into a folder")
+        return pictures_in(Path(pictures))[0]
     files = check_each(pictures, check_path, name="pictures")
     if not files:
         raise ValueError("expected at least one picture, got none")
-    names = [file.name for file in files]
-    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
-    if twice is not None:
-        raise ValueError(f"expected pictures of different names, got {twice} twice; rename one of them")
+    name, times = Counter(file.name for file in files).most_common(1)[0]
+    if times > 1:
+        raise ValueError(f"expected pictures of different names, got {name} twice; rename one of them")
     return files
 
 
@@ -219,10 +216,9 @@ def _none_is_good(files: list[Path], rows: Mapping[str, Row]) -> ValueError:
 
 def _kept(part: Path, work: Mapping[str, Any]) -> dict[str, Row]:
     """The rows of an interrupted table, which was asked for in the same way; a line that was cut counts as not done."""
-    said = json.dumps(work, sort_keys=True, default=str)
     if not part.exists():
-        part.write_text(said + "\n", encoding="utf-8")
         return {}
+    said = _line(work).rstrip("\n")
     first, *lines = part.read_text(encoding="utf-8").splitlines() or [""]
     if first != said:
         raise ValueError(
@@ -237,13 +233,12 @@ def _kept(part: Path, work: Mapping[str, Any]) -> dict[str, Row]:
             continue
         if "refused" not in row:  # those are tried again: they may have been mended
             done[name] = row
-    _rewrite(part, said, done)
     return done
 
 
-def _rewrite(part: Path, said: str, done: Mapping[str, Row]) -> None:
-    lines = [said, *(json.dumps([name, row]) for name, row in done.items())]
-    part.write_text("\n".join(lines) + "\n", encoding="utf-8")
+def _line(content: Any) -> str:
+    """What is kept in one line of the part."""
+    return json.dumps(content, sort_keys=isinstance(content, dict), default=str) + "\n"
 
 
 def _number(value: float | None) -> float | None:

@@ -196,7 +196,7 @@ def _compared(exercise: Exercise, case: Case, value: Tensor, expected: Tensor) -
             case, value, f"Got NaN or infinity in {int((~value.isfinite()).sum())} of {value.numel()} values."
         )
     far = (value - expected).abs()
-    limit = exercise.tolerance * max(float(expected.abs().max()), 1e-12)
+    limit = _limit(exercise, expected)
     if not bool((far > limit).any()):
         return _Tried(case, value)
     maps = (value.real, expected.real) if value.ndim == 2 and min(value.shape) > 1 else ()
@@ -220,8 +220,12 @@ def _agrees(exercise: Exercise, tried: _Tried, mistaken: Callable[..., Any]) -> 
     value = _as_tensor(mistaken(*tried.case.arguments()))
     if value is None or value.shape != tried.value.shape:
         return False
-    limit = exercise.tolerance * max(float(value.abs().max()), 1e-12)
-    return bool(((value - tried.value).abs() <= limit).all())
+    return bool(((value - tried.value).abs() <= _limit(exercise, value)).all())
+
+
+def _limit(exercise: Exercise, values: Tensor) -> float:
+    """By how much an answer may differ from values."""
+    return exercise.tolerance * max(float(values.abs().max()), 1e-12)
 
 
 # --- calls ------------------------------------------------------------------------------------------------------------

@@ -276,8 +276,17 @@ def _check_reading(threshold: float | None, dark: bool, label: int | None) -> No
             raise ValueError("expected either a label or a threshold (with dark or not), got both; leave one out")
 
 
-def _files(folder: Path) -> tuple[tuple[tuple[Path, int, int], ...], tuple[str, ...]]:
-    """The files of pictures, each with what changes when it is written anew, and the names of other files."""
+def pictures_in(folder: Path) -> tuple[list[Path], tuple[str, ...]]:
+    """The pictures of a folder, or the one file, in the order of their names, and the names of other files.
+
+    Raises:
+        FileNotFoundError: no such folder.
+        ValueError: there are no pictures in it.
+
+    >>> pictures_in(Path("no_such_folder"))
+    Traceback (most recent call last):
+    FileNotFoundError: expected a folder of pictures, got no_such_folder, which is not there
+    """
     if folder.is_file():
         found = [folder]
     elif folder.is_dir():
@@ -290,6 +299,12 @@ def _files(folder: Path) -> tuple[tuple[tuple[Path, int, int], ...], tuple[str, 
     if not pictures:
         there = f"only {', '.join(ignored[:3])}{' and others' if ignored[3:] else ''}" if ignored else "no file"
         raise ValueError(f"expected pictures ({', '.join(PICTURES)}) in {folder}, got {there}")
+    return pictures, ignored
+
+
+def _files(folder: Path) -> tuple[tuple[tuple[Path, int, int], ...], tuple[str, ...]]:
+    """The files of pictures, each with what changes when it is written anew, and the names of other files."""
+    pictures, ignored = pictures_in(folder)
     states = ((path.absolute(), path.stat()) for path in pictures)
     return tuple((path, state.st_size, state.st_mtime_ns) for path, state in states), ignored
 
