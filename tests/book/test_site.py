@@ -16,7 +16,7 @@ from tests.sliders import Sliders
 
 SITE = ROOT / "_build" / "html"
 SLIDERS = re.compile(r"\b(?:frame_slider|shift_sliders)\(")
-LIVE = re.compile(r"^live_\w+\(", re.MULTILINE)
+LIVE = re.compile(r"\blive_\w+\(")
 SOURCES = [ROOT / "_config.yml", ROOT / "_toc.yml", *(ROOT / "book").glob("**/*.*")]
 ADDED_BY_SPHINX = {"index", "genindex", "search"}
 
