@@ -69,7 +69,7 @@ def public_names() -> dict[str, str]:
         names = {name for name, thing in own.items() if is_defined(thing)}
         names |= {name for name, thing in listed if name in own and own[name] is thing}
         of_door = listed_in(door_of(module))
-        for name in names:
+        for name in sorted(names):
             if name[0] != "_" and is_written_in(module, name):
                 found[f"{door_of(module) if name in of_door else module}.{name}"] = module
     return found

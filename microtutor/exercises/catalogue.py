@@ -3,14 +3,38 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from importlib import import_module
 from typing import Any
 
 from microtutor.checks import check_text
 from microtutor.exercises.checking import Exercise, Outcome, check_answer
-from microtutor.exercises.fourier import FOURIER
-from microtutor.exercises.pairs import PAIRS
 
-EXERCISES: dict[str, Exercise] = {**PAIRS, **FOURIER}
+CHAPTERS = (
+    "microstructures",
+    "counting_pairs",
+    "fft_way",
+    "borders_masks_phases",
+    "what_statistics_know",
+    "fft_loss",
+    "gauge",
+    "vae",
+    "training",
+    "judging",
+    "knobs",
+    "what_helped",
+    "pca_or_vae",
+    "own_micrograph",
+    "real_micrographs",
+    "realisations",
+    "rock_vae",
+    "train_own",
+    "properties",
+    "design",
+)
+OF_CHAPTER: dict[str, dict[str, Exercise]] = {
+    chapter: import_module(f"microtutor.exercises.{chapter}").EXERCISES for chapter in CHAPTERS
+}
+EXERCISES: dict[str, Exercise] = {name: one for exercises in OF_CHAPTER.values() for name, one in exercises.items()}
 
 
 def check(name: str, answer: Any = None, *, hint: int = 0) -> Outcome:

@@ -3,12 +3,16 @@
 import pytest
 
 from microtutor.exercises import check
-from microtutor.exercises.catalogue import EXERCISES
+from microtutor.exercises.catalogue import EXERCISES, OF_CHAPTER
 
 
 def answered(exercise, function):
     """An answer as a learner gives it: a function, or for cases without arguments its value."""
     return function if exercise.cases[0].arguments() else function()
+
+
+def test_no_two_chapters_use_one_name():
+    assert len(EXERCISES) == sum(map(len, OF_CHAPTER.values()))
 
 
 @pytest.mark.parametrize("name", EXERCISES)
@@ -48,4 +52,4 @@ def test_a_name_that_is_none():
     with pytest.raises(ValueError, match=r"got 'lamniate'; did you mean 'laminate'\?"):
         check("lamniate")
     with pytest.raises(TypeError, match="expected the name of an exercise as text"):
-        check(3)
+        check(3)  # pyright: ignore[reportArgumentType]

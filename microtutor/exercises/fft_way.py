@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.fft import fftshift, irfft2, rfft2
 
 from microtutor.exercises.checking import Case, Exercise
-from microtutor.exercises.pairs import PICTURES, image_of, some_pixels
+from microtutor.exercises.small_images import PICTURES, image_of, some_pixels
 from microtutor.statistics import autocorrelation, cross_correlation
 
 
@@ -45,7 +45,7 @@ MASKED = (
     Case("a quarter is hidden", lambda: (some_pixels(6, 4), _weight(6, 4))),
     Case("what is hidden is all phase", lambda: (1 - _weight(4, 4) * (1 - some_pixels(4, 4)), _weight(4, 4))),
 )
-FOURIER = {
+EXERCISES = {
     "hands": Exercise(
         asks="the four numbers F(0), F(1), F(2), F(3) of the row 1, 0, 1, 0",
         solution=lambda: _hands(torch.tensor([1.0, 0, 1, 0], dtype=torch.float64)).real,
