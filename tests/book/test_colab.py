@@ -222,7 +222,7 @@ def test_references_become_words_and_links(book):
 
 
 def test_terms_lead_to_the_glossary(book):
-    masks = site("book/notation.html#term-mask")
+    masks = site("book/glossary.html#term-mask")
     assert written("a {term}`mask`, {term}`Masks <mask>`", book) == f"a [mask]({masks}), [Masks]({masks})"
 
 
