@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from microtutor.exercises.checking import Case, Exercise
-from microtutor.exercises.small_images import PICTURES, lines_apart
+from microtutor.exercises.small_images import PICTURES, image_of, lines_apart
 from microtutor.statistics import autocorrelation
 
 
@@ -37,11 +37,39 @@ def _distances(*values: float) -> Tensor:
     return torch.tensor(values, dtype=torch.float64)
 
 
+def _three_counts(*, wrap: bool = True) -> Tensor:
+    """Pairs at the shifts (0, 1), (1, 0) and (1, 1) in the image of the warm-up."""
+    f = _loops(image_of("##.#", ".#..", "...."), wrap=wrap, divide=False)
+    return torch.stack([f[0, 1], f[1, 0], f[1, 1]])
+
+
 def _spacing(image: Tensor, first: int = 8, last: int = 64) -> float:
     return float(first + autocorrelation(image)[0, first:last].argmax())
 
 
 EXERCISES = {
+    "three-counts": Exercise(
+        asks="three numbers in a list: the pairs at the shifts (0, 1), (1, 0) and (1, 1), down first",
+        solution=_three_counts,
+        cases=(Case("pairs at the shifts (0, 1), (1, 0) and (1, 1)"),),
+        mistakes={
+            "a pair that crosses the border is missing; what leaves on the right comes in again on the left": lambda: (
+                _three_counts(wrap=False)
+            ),
+            "these are probabilities; leave the counts as they are, or multiply by the 12 pixels": lambda: (
+                _three_counts() / 12
+            ),
+            "down and right are exchanged; (0, 1) is one to the right": lambda: _three_counts()[[1, 0, 2]],
+            "each pair was counted from both of its ends; count only those that begin at the pixel": lambda: (
+                2 * _three_counts()
+            ),
+        },
+        hints=(
+            "visit the four black pixels one by one, and look at the pixel one step further",
+            "three of them lie in row 0; the row repeats, so the last one looks at the first",
+            "the first number is 2",
+        ),
+    ),
     "counting-pairs": Exercise(
         asks="a function of an image (H, W) that gives f at every shift down and right, (H, W), with wrapping",
         solution=_loops,
