@@ -25,7 +25,7 @@ export IPYTHONDIR := $(CURDIR)/$(VENV)/ipython
 export GOMP_SPINCOUNT ?= 5000
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-package test-chapters test-oldest versions rehearse book check-pages lint execute colab serve classroom clean adopt release
+.PHONY: help test test-package test-chapters lessons test-oldest versions rehearse book check-pages lint execute colab serve classroom clean adopt release
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,10 @@ test-chapters: $(READY) ## run the chapters alone
 	@echo "Running every chapter and comparing its numbers (about 10 minutes on two cores) ..."
 	@$(RUN) -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 600 \
 	  --nbval-sanitize-with tests/book/sanitize.cfg book
+
+lessons: $(READY) ## run the cells of every lesson plan, each plan by itself
+	@echo "Running the cells of every lesson plan (about 20 minutes on two cores) ..."
+	@$(RUN) -m pytest -q -m lessons -n 2 --dist load --durations 10 tests/lessons
 
 $(COLAB)/.ready: tools/pins/colab.txt
 	@echo "Setting up $(COLAB) with $$($(COLAB_PYTHON) --version) (about 2 minutes and 5 GB, once); Colab has 3.13 ..."

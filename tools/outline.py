@@ -44,7 +44,12 @@ def colab_address(chapter: str) -> str:
 def pages() -> list[str]:
     """Every page of the table of contents in order, without suffix, such as "book/fft_loss"."""
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    return [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
+    return [toc["root"], *(page for part in toc["parts"] for page in files(part["chapters"]))]
+
+
+def files(entries: list[dict]) -> list[str]:
+    """The pages of a list in the table of contents, each followed by those that stand below it."""
+    return [page for entry in entries for page in (entry["file"], *files(entry.get("sections", [])))]
 
 
 def chapters() -> list[Path]:
