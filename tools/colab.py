@@ -4,7 +4,7 @@
     python tools/colab.py --check    # only say which notebooks are stale
 
 The chapters in `book` are the only source. Colab shows plain Markdown, so directives, roles and labels are written out
-(`plain_markdown.py`); the cells that only draw are folded; every exercise is followed by an empty cell for the answer.
+(`plain_markdown.py`); the cells that only draw are folded; an exercise without a cell for the answer gets an empty one.
 A solution shows nothing before it is opened: its text is folded, and its code stands behind a box to tick, so that
 *Run all* does not run it either.
 """
@@ -29,6 +29,7 @@ BOUNDARIES = ("exercise-start", "exercise-end", "solution-start", "solution-end"
 KEPT_TAGS = ("raises-exception", "skip-execution", "nbval-skip")
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 INSTALL = "Install microtutor (in Colab; elsewhere this cell does nothing)"
+IMPORTS = "Import what this chapter uses"
 ANSWER = "# Your answer\n"
 BOX = 'show_solution = False  # @param {type:"boolean"}'
 SOLUTION = """# @title {title} {{ display-mode: "form", run: "auto" }}
@@ -41,21 +42,25 @@ LONGEST_TITLE = 90  # characters
 
 
 class Edition:
-    """The cells of one Colab notebook, put together from those of its chapter."""
+    """The cells of one Colab notebook, put together from those of its chapter. `editions.py` makes other notebooks."""
 
     def __init__(self, chapter: str, book: Book):
         self.book, self.page, self.cells = book, f"book/{chapter}", []
+        self.unanswered = ""  # the id of an exercise that has no cell for the answer yet
         self.writer = Writer(book, self.page, "the first cell")
         self.source_id = "top"
         self.heading = ""  # of an exercise whose text comes next
         self.solution = ""  # its number, inside one
         self.parts = 0  # cells of code that the solution had so far
         self.texts = 0  # pieces of its text
-        self.add_markdown(top(chapter, book), "colab")
+        self.add_markdown(self.top(chapter), "colab")
 
-    def add(self, cell: NotebookNode, suffix: str) -> None:
+    def top(self, chapter: str) -> str:
+        return top(chapter, self.book)
+
+    def add(self, cell: NotebookNode, suffix: str, source_id: str = "") -> None:
         """Append a cell; its id is made from that of its source, so that the same chapter gives the same bytes."""
-        wanted = f"{self.source_id}-{suffix}" if suffix else self.source_id
+        wanted = f"{source_id or self.source_id}-{suffix}" if suffix else self.source_id
         taken = {other.id for other in self.cells}
         ids = [wanted, *(f"{wanted}-{n}" for n in range(2, 100))]
         cell.id = next(name for name in ids if name not in taken)
@@ -64,6 +69,13 @@ class Edition:
     def add_markdown(self, text: str, suffix: str = "") -> None:
         if text.strip():
             self.add(nbformat.v4.new_markdown_cell(text.strip("\n")), suffix)
+
+    def read_all(self, cells: Sequence[NotebookNode]) -> None:
+        for index, cell in enumerate(cells):
+            self.read(cell, index, [later.source for later in cells[index + 1 :] if later.cell_type == "code"])
+        if self.solution:
+            raise self.writer.fail(f"the solution to exercise {self.solution}", "is not ended")
+        self.end_exercise()
 
     def read(self, cell: NotebookNode, index: int, rest: Sequence[str] = ()) -> None:
         """Add what a cell of the chapter becomes; rest is the code of the cells after it."""
@@ -87,33 +99,48 @@ class Edition:
         if bool(self.solution) != (block.name == "solution-end"):
             raise self.writer.fail(f"{{{block.name}}}", "comes inside a solution, or ends none")
         if block.name == "exercise-start":
+            self.end_exercise()
             words = self.writer.label(block.options["label"]).words
             self.heading = f"### {words}: {self.writer.inline(block.argument)}".rstrip(": ") + "\n\n"
         elif block.name == "exercise-end":
-            self.add(nbformat.v4.new_code_cell(ANSWER), "answer")
+            self.unanswered = self.source_id
         else:
             start = block.name == "solution-start"
+            self.end_exercise()
             self.solution = self.writer.label(block.argument).words.removeprefix("Exercise ") if start else ""
             self.parts = self.texts = 0
+
+    def end_exercise(self) -> None:
+        """After its text: a cell for the answer, unless the chapter has one."""
+        if self.unanswered:
+            self.add(nbformat.v4.new_code_cell(ANSWER), "answer", self.unanswered)
+        self.unanswered = ""
 
     def add_text(self, text: str) -> None:
         """A piece of text: after the heading of its exercise, and folded if it belongs to a solution."""
         if not text.strip():
             return
+        self.end_exercise()
         if self.solution:
             self.texts += 1
-            how = ": open it when you have tried" if self.texts == 1 else ", continued"
-            text = folded(f"Solution to exercise {self.solution}{how}", text)
-        self.add_markdown(self.heading + text)
-        self.heading = ""
+            self.add_markdown(self.solution_text(text))
+        else:
+            self.add_markdown(self.heading + text)
+            self.heading = ""
+
+    def solution_text(self, text: str) -> str:
+        """What becomes of a piece of a solution's text."""
+        how = ": open it when you have tried" if self.texts == 1 else ", continued"
+        return folded(f"Solution to exercise {self.solution}{how}", text)
 
     def read_code(self, cell: NotebookNode, rest: Sequence[str]) -> None:
         figure = cell.metadata.get("mystnb", {}).get("figure", {})
         new = nbformat.v4.new_code_cell(cell.source)
         new.metadata.update({"tags": tags} if (tags := [t for t in tags_of(cell) if t in KEPT_TAGS]) else {})
+        self.unanswered = ""  # what follows an exercise is its cell for the answer
         if self.solution:
             self.parts += 1
-            new.source = self.closed(cell.source)
+            new.source = self.solution_code(cell.source)
         elif "hide-input" in tags_of(cell) or (figure and only_draws(cell.source, rest)):
             new.source = f"# @title {self.title(cell, figure)}\n{cell.source}"
         if new.source != cell.source:
@@ -128,12 +155,15 @@ class Edition:
         caption = self.writer.caption(figure.name, figure.caption)
         if self.solution:
             label = self.writer.label(figure.name).words
-            caption = folded(f"{label}, which the solution above draws: what it shows", f"{caption}\n\n{alt}")
+            caption = self.solution_caption(label, f"{caption}\n\n{alt}")
         elif alt:
             caption += "\n\n" + folded("The figure in words", alt)
         self.add_markdown(caption, "caption")
 
-    def closed(self, code: str) -> str:
+    def solution_caption(self, label: str, caption: str) -> str:
+        return folded(f"{label}, which the solution above draws: what it shows", caption)
+
+    def solution_code(self, code: str) -> str:
         """The code of a solution behind a box that is not ticked."""
         title = f"Solution {self.solution}"
         if self.parts > 1:
@@ -157,6 +187,8 @@ class Edition:
             return shortened(comment[1])
         if defined := re.search(r"^def (\w+)", cell.source, re.MULTILINE):
             return f"Define {defined[1]}"
+        if re.match(r"(from|import) ", cell.source):
+            return IMPORTS
         raise self.writer.fail("a cell tagged hide-input", "has no title: begin it with a comment")
 
 
@@ -235,10 +267,7 @@ def edition(path: Path, book: Book) -> NotebookNode:
     """
     source = nbformat.read(path, as_version=4)
     made = Edition(path.stem, book)
-    for index, cell in enumerate(source.cells):
-        made.read(cell, index, [later.source for later in source.cells[index + 1 :] if later.cell_type == "code"])
-    if made.solution:
-        raise made.writer.fail(f"the solution to exercise {made.solution}", "is not ended")
+    made.read_all(source.cells)
     metadata = {
         "colab": {"provenance": [], "toc_visible": True},
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},

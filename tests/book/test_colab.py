@@ -116,8 +116,12 @@ class TestNotebook:
     def test_every_exercise_has_an_answer_cell_and_a_solution(self, path, editions):
         text = path.read_text(encoding="utf-8")
         made = editions[path.stem].cells
-        answers = [cell for cell in made if cell.cell_type == "code" and cell.source.startswith("# Your answer")]
-        assert len(answers) == text.count("{exercise-end}") > 0
+        asked = [n for n, cell in enumerate(made) if cell.source.startswith("### Exercise ")]
+        assert len(asked) == text.count("{exercise-end}") > 0
+        for n in asked:
+            answer = next(cell for cell in made[n:] if cell.cell_type == "code")
+            assert "cellView" not in answer.metadata, f"no cell for an answer comes after {made[n].id}"
+            assert answer.source.startswith("# Your answer") or "check(" in answer.source
         assert sum("open it when you have tried" in cell.source for cell in made) == text.count("{solution-start}")
 
     def test_shows_nothing_of_a_solution(self, path, editions):
