@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
-from microtutor.checks import check_text
+from microtutor.checks import check_bool, check_text
 from microtutor.exercises.checking import Exercise, Outcome, check_answer
 
 CHAPTERS = (
@@ -37,7 +38,7 @@ OF_CHAPTER: dict[str, dict[str, Exercise]] = {
 EXERCISES: dict[str, Exercise] = {name: one for exercises in OF_CHAPTER.values() for name, one in exercises.items()}
 
 
-def check(name: str, answer: Any = None, *, hint: int = 0) -> Outcome:
+def check(name: str, answer: Any = None, *, hint: int = 0, large: bool = False) -> Outcome:
     """Check your answer to an exercise of the book.
 
     There are three outcomes: not attempted, not yet, and right. All cases are tried; of the first that differs the
@@ -47,6 +48,7 @@ def check(name: str, answer: Any = None, *, hint: int = 0) -> Outcome:
         name: of the exercise, as it stands in the chapter.
         answer: your function, or your value.
         hint: how many of the hints to show.
+        large: show the result so that it can be read from the back of a room.
 
     Raises:
         TypeError, ValueError: there is no such exercise, or no such hint.
@@ -61,4 +63,6 @@ def check(name: str, answer: Any = None, *, hint: int = 0) -> Outcome:
         meant = f"; did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"expected an exercise out of {', '.join(EXERCISES)}, got {name!r}{meant}")
     called = getattr(answer, "__name__", "answer")
-    return check_answer(EXERCISES[name], answer, "your function" if called == "<lambda>" else called, hint=hint)
+    called = "your function" if called == "<lambda>" else called
+    check_bool(large, name="large")
+    return replace(check_answer(EXERCISES[name], answer, called, hint=hint), large=large)

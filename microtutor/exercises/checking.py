@@ -18,6 +18,26 @@ from torch import Tensor
 from microtutor.checks import check_count, check_instance, describe, quote
 
 RIGHT, NOT_YET, NOT_ATTEMPTED = "right", "not yet", "not attempted"
+LOOK = {RIGHT: ("✓", "#00664f"), NOT_YET: ("✗", "#a63f00"), NOT_ATTEMPTED: ("…", "#555")}
+LETTERS = {
+    letter: rows.split("/")
+    for letter, rows in {
+        "a": " ### /#   #/#####/#   #/#   #",
+        "d": "#### /#   #/#   #/#   #/#### ",
+        "e": "#####/#    /#### /#    /#####",
+        "g": " ####/#    /#  ##/#   #/ ####",
+        "h": "#   #/#   #/#####/#   #/#   #",
+        "i": "#####/  #  /  #  /  #  /#####",
+        "m": "#   #/## ##/# # #/#   #/#   #",
+        "n": "#   #/##  #/# # #/#  ##/#   #",
+        "o": " ### /#   #/#   #/#   #/ ### ",
+        "p": "#### /#   #/#### /#    /#    ",
+        "r": "#### /#   #/#### /#  # /#   #",
+        "t": "#####/  #  /  #  /  #  /  #  ",
+        "y": "#   #/ # # /  #  /  #  /  #  ",
+        " ": "    /    /    /    /    ",
+    }.items()
+}
 SHOWN = 8  # numbers in a row that can be read in a message
 
 
@@ -66,6 +86,7 @@ class Outcome:
         result: "right", "not yet" or "not attempted".
         message: all that is to be said, in lines.
         maps: of the first case that differs: the answer, what was expected; empty if they are no maps.
+        large: whether the result can be read from the back of a room.
 
     >>> Outcome("right", "right: all 2 cases")
     right: all 2 cases
@@ -74,15 +95,20 @@ class Outcome:
     result: str
     message: str
     maps: tuple[Tensor, ...] = field(default=(), repr=False)
+    large: bool = False
 
     def __repr__(self) -> str:
-        return self.message
+        return f"{_banner(self.result)}\n\n{self.message}" if self.large else self.message
 
     def _repr_html_(self) -> str:
-        sign, colour = {RIGHT: ("✓", "#00664f"), NOT_YET: ("✗", "#a63f00")}.get(self.result, ("…", "#555"))
+        sign, colour = LOOK.get(self.result, LOOK[NOT_ATTEMPTED])
         first, *rest = self.message.split("\n")
         said = "".join(f"<div>{html.escape(line)}</div>" for line in rest)
-        return (
+        board = (
+            f'<div style="background: {colour}; color: white; font: bold 5em/1.6 sans-serif; text-align: center">'
+            f'<span aria-hidden="true">{sign}</span> {self.result}</div>'
+        )
+        return (board if self.large else "") + (
             f'<div style="border-left: 0.4em solid {colour}; padding-left: 0.8em">'
             f'<div style="font-size: 1.3em"><span aria-hidden="true">{sign}</span> {html.escape(first)}</div>'
             f"{said}{self._picture()}</div>"
@@ -221,6 +247,12 @@ def _agrees(exercise: Exercise, tried: _Tried, mistaken: Callable[..., Any]) -> 
     if value is None or value.shape != tried.value.shape:
         return False
     return bool(((value - tried.value).abs() <= _limit(exercise, value)).all())
+
+
+def _banner(result: str) -> str:
+    """The words of a result in letters five lines high, for a terminal."""
+    rows = ("".join(f"{LETTERS.get(letter, LETTERS[' '])[row]:6}" for letter in result).rstrip() for row in range(5))
+    return "\n".join(rows)
 
 
 def _limit(exercise: Exercise, values: Tensor) -> float:

@@ -549,7 +549,7 @@ CALLS: dict[str, Call] = {
         refusal="expected a run's folder with log.csv, got no run",
     ),
     "microtutor.exercises.check": Call(
-        lambda: {"name": "laminate", "answer": None, "hint": 1},
+        lambda: {"name": "laminate", "answer": None, "hint": 1, "large": True},
         skip={"answer": "anything may be an answer: tests/exercises"},
     ),
     "microtutor.exercises.check_answer": Call(

@@ -48,6 +48,22 @@ def test_there_are_two_mistakes_and_two_hints_at_least(name):
     assert not [text for text in (*exercise.hints, *exercise.mistakes) if text.endswith(".")]
 
 
+def test_a_large_outcome_can_be_read_from_the_back_of_a_room():
+    for answer in (None, lambda f: f, EXERCISES["other-phase"].solution):
+        small, large = check("other-phase", answer), check("other-phase", answer, large=True)
+        assert large.result == small.result
+        banner = repr(large).removesuffix(small.message).rstrip("\n").split("\n")
+        assert len(banner) == 5
+        assert all(line.isascii() and "#" in line for line in banner)
+        assert f"</span> {small.result}</div>" in large._repr_html_()
+        assert "font: bold 5em" in large._repr_html_()
+        assert large._repr_html_().endswith(small._repr_html_())
+    letters = {repr(check("other-phase", answer, large=True)).split("\n")[0] for answer in (None, lambda f: f)}
+    assert len(letters) == 2
+    with pytest.raises(TypeError, match="expected large to be True or False, got 'yes'"):
+        check("other-phase", large="yes")  # pyright: ignore[reportArgumentType]
+
+
 def test_a_name_that_is_none():
     with pytest.raises(ValueError, match=r"got 'lamniate'; did you mean 'laminate'\?"):
         check("lamniate")
