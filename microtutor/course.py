@@ -20,6 +20,7 @@ CHAPTERS = (
     "microstructures",
     "counting_pairs",
     "fft_way",
+    "borders_masks_phases",
     "what_statistics_know",
     "fft_loss",
     "gauge",

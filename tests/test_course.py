@@ -68,7 +68,7 @@ def test_again_is_answered_with_already_there(work):
     times = {path.name: path.stat().st_mtime_ns for path in (work / "my-course").iterdir()}
     said = run("my-course")
     assert said.exit_code == 0
-    assert said.output.startswith("already there: 19 of 19\n")
+    assert said.output.startswith("already there: 20 of 20\n")
     assert "kept" not in said.output
     assert contents(work / "my-course") == before
     assert {path.name: path.stat().st_mtime_ns for path in (work / "my-course").iterdir()} == times
@@ -107,8 +107,8 @@ def test_a_link_to_nowhere_is_kept_too(work):
 
 @pytest.mark.usefixtures("package")
 def test_chapters_by_name_come_in_the_order_of_the_book(work):
-    assert place_chapters(work / "a b", ["vae", "gauge"]).copied == ["06_gauge.ipynb", "07_vae.ipynb"]
-    assert sorted(contents(work / "a b")) == ["06_gauge.ipynb", "07_vae.ipynb"]
+    assert place_chapters(work / "a b", ["vae", "gauge"]).copied == ["07_gauge.ipynb", "08_vae.ipynb"]
+    assert sorted(contents(work / "a b")) == ["07_gauge.ipynb", "08_vae.ipynb"]
 
 
 @pytest.mark.usefixtures("package")
