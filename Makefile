@@ -25,7 +25,7 @@ export IPYTHONDIR := $(CURDIR)/$(VENV)/ipython
 export GOMP_SPINCOUNT ?= 5000
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-package test-chapters lessons test-oldest versions rehearse book check-pages lint execute colab serve classroom clean adopt release
+.PHONY: help test test-package test-chapters lessons test-oldest versions rehearse book check-pages lint execute colab teacher student slides serve classroom clean adopt release
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -122,6 +122,15 @@ execute: $(READY) ## run the chapters and store their outputs (CHAPTERS="book/x.
 
 colab: $(READY) ## make the Colab notebooks anew from the chapters
 	@$(RUN) tools/colab.py
+
+teacher: $(READY) ## make notebooks with solutions and lesson plans, in _build/teacher
+	@$(RUN) tools/editions.py teacher
+
+student: $(READY) ## make notebooks without solutions, in _build/student
+	@$(RUN) tools/editions.py student
+
+slides: $(READY) ## make slides with figures and questions, in _build/slides
+	@$(RUN) tools/editions.py slides
 
 serve: $(READY) ## show the built book at http://localhost:8000 (PORT=... for another port)
 	@[ -e _build/html/index.html ] || { echo "There is no built book yet: run make book first." >&2; exit 1; }

@@ -259,14 +259,14 @@ def shows_its_value(code: str, writer: Writer) -> str:
     return f"{code[:start]}display({value}){code[start + len(value) :]}"
 
 
-def edition(path: Path, book: Book) -> NotebookNode:
-    """The Colab notebook of a chapter.
+def edition(path: Path, book: Book, kind: type[Edition] = Edition) -> NotebookNode:
+    """The Colab notebook of a chapter, or one of another kind.
 
     Raises:
         NotKnown: the chapter holds a construct that has no plain form, or a solution that cannot be closed.
     """
     source = nbformat.read(path, as_version=4)
-    made = Edition(path.stem, book)
+    made = kind(path.stem, book)
     made.read_all(source.cells)
     metadata = {
         "colab": {"provenance": [], "toc_visible": True},

@@ -5,9 +5,6 @@ MICROTUTOR_NEEDS_BROWSER=1, which `.ci/run` sets, they fail instead.
 """
 
 import functools
-import importlib.util
-import os
-import shutil
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
@@ -16,9 +13,6 @@ from outline import pages
 
 from tests.book.test_site import ADDED_BY_SPHINX, SITE, reason_to_skip
 
-BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"]
-# No name leads to a server, not even a number does: only this machine is left.
-NO_NETWORK = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"
 WIDTHS = {"phone": 390, "laptop": 1400}
 RIM = 1  # pixels: widths are rounded
 LEAST_CONTRAST = 4.5  # level AA of WCAG 2
@@ -105,27 +99,6 @@ def server():
         threading.Thread(target=site.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{site.server_port}"
         site.shutdown()
-
-
-def browser_path() -> str | None:
-    return next(filter(None, map(shutil.which, BROWSERS)), None)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    missing = ""
-    if not importlib.util.find_spec("playwright"):
-        missing = "the package playwright, which steers the browser, is not installed: see requirements.txt"
-    elif not browser_path():
-        missing = f"no browser is installed, none of {', '.join(BROWSERS)}"
-    if missing:
-        (pytest.fail if os.environ.get("MICROTUTOR_NEEDS_BROWSER") == "1" else pytest.skip)(missing)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=browser_path(), args=[NO_NETWORK])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
