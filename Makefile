@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 PORT ?= 8000
+# Tests run in so many processes side by side, each with one thread: beside another program that slows them least.
+WORKERS ?= 2
 
 VENV := .venv
 READY := $(VENV)/.ready
@@ -48,16 +50,16 @@ test: test-package test-chapters ## test the package, then run every chapter and
 
 test-package: $(READY) ## test the package alone: unit tests and the examples in its docstrings
 	@echo "Testing the package (a few minutes) ..."
-	@$(RUN) -m pytest
+	@$(RUN) -m pytest -n $(WORKERS) --dist loadfile
 
 test-chapters: $(READY) ## run the chapters alone
 	@echo "Running every chapter and comparing its numbers (about 10 minutes on two cores) ..."
-	@$(RUN) -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 600 \
-	  --nbval-sanitize-with tests/book/sanitize.cfg book
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadscope -rs --nbval-lax --nbval-current-env \
+	  --nbval-cell-timeout 600 --nbval-sanitize-with tests/book/sanitize.cfg book
 
 lessons: $(READY) ## run the cells of every lesson plan, each plan by itself
 	@echo "Running the cells of every lesson plan (about 20 minutes on two cores) ..."
-	@$(RUN) -m pytest -q -m lessons -n 2 --dist load --durations 10 tests/lessons
+	@$(RUN) -m pytest -q -m lessons -n $(WORKERS) --dist load --durations 10 tests/lessons
 
 $(COLAB)/.ready: tools/pins/colab.txt
 	@echo "Setting up $(COLAB) with $$($(COLAB_PYTHON) --version) (about 2 minutes and 5 GB, once); Colab has 3.13 ..."

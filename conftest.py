@@ -1,9 +1,9 @@
 """Makes nbval, which runs the chapters, wait long enough and run them as a reader does: in order, in one folder.
 
 nbval gives up on a cell whose next message takes more than five seconds, which a busy machine can need, and it runs
-each chapter in the folder of the sources. Here a chapter gets a minute per message, and all chapters of a run share one
-temporary folder, in which each keeps to `runs/<chapter>/`: one that writes elsewhere fails. A chapter whose micrographs
-cannot be had is skipped, and the reason is said.
+each chapter in the folder of the sources. Here a chapter gets a minute per message, and all chapters of a process share
+one temporary folder, in which each keeps to `runs/<chapter>/`: one that writes elsewhere fails. A chapter whose
+micrographs cannot be had is skipped, and the reason is said.
 """
 
 import tempfile

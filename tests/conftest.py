@@ -2,6 +2,7 @@
 
 import functools
 import os
+import sys
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # figures without a screen
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # images here are tiny, and threads that wait on a busy machine are slow
@@ -44,6 +45,13 @@ def global_state_is_left_alone():
     torch.use_deterministic_algorithms(before["deterministic algorithms"])
     changed = {name: (before[name], after[name]) for name in before if before[name] != after[name]}
     assert not changed, f"this test changed torch's global settings (before, after): {changed}"
+
+
+@pytest.fixture(autouse=True)
+def figures_are_closed():
+    """Close what an earlier example in a docstring or a test has drawn: some tests count the figures that are open."""
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")
 
 
 def torch_settings() -> dict:

@@ -11,12 +11,6 @@ from microtutor.microstructures import LineImages, read_micrograph
 from microtutor.statistics import autocorrelation, canonical_form, radial_average
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
 def drawn(ax):
     return ax.images[0].get_array()
 
