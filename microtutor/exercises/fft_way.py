@@ -1,14 +1,16 @@
-"""Exercises of the chapter The FFT way: the theorem, borders, masks and two phases."""
+"""Exercises of the chapter The FFT way: waves, the theorem and its code."""
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
-from torch.fft import fftshift, irfft2, rfft2
+from torch.fft import fft, fft2, fftshift, irfft2, rfft2
 
 from microtutor.exercises.checking import Case, Exercise
 from microtutor.exercises.small_images import PICTURES, image_of, some_pixels
-from microtutor.statistics import autocorrelation, cross_correlation
+from microtutor.statistics import autocorrelation
 
 
 def _power(m: Tensor) -> Tensor:
@@ -16,34 +18,45 @@ def _power(m: Tensor) -> Tensor:
 
 
 def _hands(row: Tensor) -> Tensor:
-    return torch.fft.fft(row)
+    return fft(row)
 
 
-def _weight(height: int, width: int) -> Tensor:
-    weight = torch.ones(height, width, dtype=torch.float64)
-    weight[: height // 2, : width // 2] = 0
-    return weight
+def _turned(spectrum: Tensor, s: int, *, sign: float = 1.0, period: int | None = None) -> Tensor:
+    """The transform of m(x + s), from that of m(x)."""
+    n = len(spectrum)
+    return spectrum * torch.exp(sign * 2j * math.pi * torch.arange(n, dtype=torch.float64) * s / (period or n))
 
 
-def _masked(m: Tensor, w: Tensor) -> Tensor:
-    return autocorrelation(m, mask=w)
+def _wave(m: Tensor, ky: int, kx: int) -> Tensor:
+    return fft2(m)[ky, kx]
 
 
-OPEN = (
-    Case("a phase that fills the image", lambda: (torch.ones(4, 6, dtype=torch.float64),)),
-    Case("a pixel in a corner", lambda: (image_of("#...", "....", "...."),)),
-    Case("two opposite borders", lambda: (image_of("#..#", "#..#", "#..#"),)),
+def _opposite(m: Tensor, sign: int = 1) -> Tensor:
+    """The mean over x of m(x) m(r - x), at every r."""
+    return irfft2(rfft2(m) ** 2 if sign > 0 else _power(m), s=m.shape) / m.numel()
+
+
+def _spectrum_of(*row: float) -> Tensor:
+    return fft(torch.tensor(row, dtype=torch.float64))
+
+
+MOVED = (
+    Case("no shift", lambda: (_spectrum_of(1, 1, 0, 0), 0)),
+    Case("a quarter of the row", lambda: (_spectrum_of(1, 1, 0, 0), 1)),
+    Case("the other way", lambda: (_spectrum_of(1, 0, 0, 1, 1, 0), -2)),
+    Case("an odd row", lambda: (_spectrum_of(1, 1, 0, 1, 0, 0, 0), 3)),
+)
+WAVES = (
+    Case("wave 0", lambda: (some_pixels(6, 4), 0, 0)),
+    Case("a wave along the width", lambda: (image_of("#...", "#...", "...."), 0, 1)),
+    Case("a wave along the height", lambda: (some_pixels(6, 4), 2, 0)),
+    Case("a slanted wave", lambda: (some_pixels(5, 8), 1, 3)),
+)
+OPPOSITE = (
+    Case("a single pixel at [0, 0]", lambda: (image_of("#...", "....", "...."),)),
+    Case("a single pixel elsewhere", lambda: (image_of("....", ".#..", "...."),)),
+    Case("two pixels in a row", lambda: (image_of("##..", "....", "...."),)),
     Case("random pixels, higher than wide", lambda: (some_pixels(6, 4),)),
-)
-TWO = (
-    Case("one pixel each, in a row", lambda: (image_of("#...", "...."), image_of("..#.", "...."))),
-    Case("one pixel each, in a column", lambda: (image_of("#.", "..", ".."), image_of("..", "#.", ".."))),
-    Case("random pixels", lambda: (some_pixels(5, 4), 1 - some_pixels(5, 4).roll(1, 0))),
-)
-MASKED = (
-    Case("nothing is hidden", lambda: (some_pixels(4, 6), torch.ones(4, 6, dtype=torch.float64))),
-    Case("a quarter is hidden", lambda: (some_pixels(6, 4), _weight(6, 4))),
-    Case("what is hidden is all phase", lambda: (1 - _weight(4, 4) * (1 - some_pixels(4, 4)), _weight(4, 4))),
 )
 EXERCISES = {
     "hands": Exercise(
@@ -63,6 +76,50 @@ EXERCISES = {
             "F(k) is the sum of one step for each pixel of the phase, turned by k x / 4 of a full turn",
             "here the phase is at x = 0 and x = 2, so the second step turns by k half turns",
             "for even k both steps point the same way, for odd k they cancel",
+        ),
+    ),
+    "moved-spectrum": Exercise(
+        asks="a function of the transform F of a row m(x) and a shift s that gives the transform of m(x + s)",
+        solution=_turned,
+        cases=MOVED,
+        mistakes={
+            "the hands turn the other way: that is the transform of m(x - s)": lambda F, s: _turned(F, s, sign=-1.0),
+            "the transform itself was rolled, which multiplies the row by a wave": lambda F, s: F.roll(-s),
+            "every hand is turned by the same angle; wave k turns k times as far": lambda F, s: (
+                F * torch.exp(torch.tensor(2j * math.pi * s / len(F), dtype=torch.complex128))
+            ),
+            "the angle is counted in radians; s/N of a turn is 2 π s/N": lambda F, s: _turned(
+                F, s, sign=1 / (2 * math.pi)
+            ),
+        },
+        hints=(
+            "no transform back is needed: the length of each hand stays, and only its angle changes",
+            "the hand of wave k turns by k s / N of a full turn",
+            "F * torch.exp(2j * math.pi * torch.arange(N) * s / N), with N = len(F)",
+        ),
+    ),
+    "one-wave": Exercise(
+        asks="a function of an image (H, W) and of ky and kx that gives the one number F(ky, kx)",
+        solution=_wave,
+        cases=WAVES,
+        mistakes={
+            "ky and kx are exchanged: the first counts waves along the height": lambda m, ky, kx: (
+                m * torch.exp(-2j * math.pi * _turns(m, kx, ky))
+            ).sum(),
+            "the hands turn the other way; the transform has a minus sign in the exponent": lambda m, ky, kx: _wave(
+                m, ky, kx
+            ).conj(),
+            "it is divided by the number of pixels; the transform only adds": lambda m, ky, kx: (
+                _wave(m, ky, kx) / m.numel()
+            ),
+            "both directions are counted along one side; y has to be divided by H and x by W": lambda m, ky, kx: (
+                m * torch.exp(-2j * math.pi * _turns(m, ky * m.shape[0] / m.shape[1], kx))
+            ).sum(),
+        },
+        hints=(
+            "make the number of turns at every pixel first, an array (H, W): ky y / H + kx x / W",
+            "y is torch.arange(H)[:, None] and x is torch.arange(W)",
+            "(m * torch.exp(-2j * math.pi * turns)).sum()",
         ),
     ),
     "fft-autocorrelation": Exercise(
@@ -85,74 +142,30 @@ EXERCISES = {
             "irfft2(rfft2(m).abs() ** 2, s=m.shape) / m.numel()",
         ),
     ),
-    "cross-correlation": Exercise(
-        asks="a function of two images a and b that gives the chance to find a at a point and b at the shift from it",
-        solution=cross_correlation,
-        cases=TWO,
+    "opposite-pairs": Exercise(
+        asks="a function of an image (H, W) that gives, at every r, the sum over pixels that irfft2(rfft2(m)**2) is, "
+        "divided by their number",
+        solution=_opposite,
+        cases=OPPOSITE,
         mistakes={
-            "the other factor is conjugated, so that shifts run backwards: that is f of b and a": lambda a, b: (
-                cross_correlation(b, a)
+            "that is f itself, the mean of m(x) m(x + r), which is that of m(x) m(x - r), too": lambda m: _opposite(
+                m, sign=-1
             ),
-            "nothing is conjugated, which gives a convolution": lambda a, b: (
-                irfft2(rfft2(a) * rfft2(b), s=a.shape) / a.numel()
+            "the pairs whose sum is -r are counted, in place of r": lambda m: (
+                _opposite(m).flip((0, 1)).roll((1, 1), (0, 1))
             ),
-            "the sum over pairs is not divided by the number of pixels": lambda a, b: (
-                cross_correlation(a, b) * a.numel()
-            ),
+            "the sum is not divided by the number of pixels": lambda m: _opposite(m) * m.numel(),
         },
         hints=(
-            "as for one phase, but |F|² becomes the product of one spectrum and the conjugate of the other",
-            "to see which of the two is conjugated, try it with one pixel each: where is b, seen from a?",
-            "irfft2(rfft2(a).conj() * rfft2(b), s=a.shape) / a.numel()",
-        ),
-    ),
-    "open-boundary": Exercise(
-        asks="a function of an image (H, W) that gives f of pairs inside the image, zero shift at [0, 0], shifts "
-        "0, 1, ..., -2, -1 along each axis",
-        solution=lambda m: autocorrelation(m, boundary="open"),
-        cases=OPEN,
-        mistakes={
-            "pairs across the border are still counted: the image needs a border of zeros before the "
-            "transform": lambda m: autocorrelation(m),
-            "the sums are divided by the number of pixels; at a shift there are fewer pairs inside the "
-            "image": lambda m: autocorrelation(m, boundary="open") * _pairs(m) / m.numel(),
-            "the numbers of pairs are right, but pairs across the border are counted, too": lambda m: (
-                autocorrelation(m) * m.numel() / _pairs(m)
-            ),
-        },
-        hints=(
-            "rfft2(m, s=(2 * H, 2 * W)) puts a border of zeros around the image",
-            "at the shift (down, right) there are (H - |down|) (W - |right|) pairs inside the image",
-            "keep the shifts fftfreq(H, 1 / H) and fftfreq(W, 1 / W) of the padded result, and divide by the pairs",
-        ),
-    ),
-    "mask": Exercise(
-        asks="a function of an image and a weight (1 known, 0 hidden) that gives f of pairs of known pixels, periodic",
-        solution=_masked,
-        cases=MASKED,
-        mistakes={
-            "hidden pixels are counted as pixels without the phase: divide by the pairs of known pixels, not by all "
-            "pixels": lambda m, w: autocorrelation(m * w),
-            "the mask is left out of the sums above the line: hidden pixels take part as they are": lambda m, w: (
-                autocorrelation(m) / autocorrelation(w)
-            ),
-            "the pairs are taken as the share of known pixels; two points have to be known": lambda m, w: (
-                autocorrelation(m * w) / w.mean()
-            ),
-            "hidden pixels are filled with the mean of the known ones, and count as if they were known": lambda m, w: (
-                autocorrelation(torch.where(w > 0, m, (m * w).sum() / w.sum()))
-            ),
-        },
-        hints=(
-            "above the line stand the pairs of known phase pixels, below it the pairs of known pixels",
-            "both are autocorrelations: of m times w, and of w",
-            "autocorrelation(m * w) / autocorrelation(w)",
+            "go through the four lines of the theorem, but leave out the bar: both exponents are -2 π i k",
+            "the factor e^(-2 π i k (x + y) / N) asks for pairs whose sum x + y is r",
+            "at each r: the mean of m times m(r - x), which is m.flip((0, 1)).roll((ry + 1, rx + 1), (0, 1))",
         ),
     ),
 }
 
 
-def _pairs(m: Tensor) -> Tensor:
-    """Numbers of pairs inside an image at each shift."""
-    each = [n - torch.fft.fftfreq(n, 1 / n, dtype=torch.float64).round().abs() for n in m.shape]
-    return each[0][:, None] * each[1]
+def _turns(m: Tensor, ky: float, kx: float) -> Tensor:
+    """The turns of a wave at each pixel."""
+    y, x = (torch.arange(n, dtype=torch.float64) for n in m.shape)
+    return ky * y[:, None] / m.shape[0] + kx * x / m.shape[1]
