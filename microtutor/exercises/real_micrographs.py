@@ -53,13 +53,12 @@ def _within(f: Tensor, reach: int) -> Tensor:
     return f[window, window]
 
 
-def _range(f: Tensor, reach: int) -> Tensor:
-    phi = f[len(f) // 2, len(f) // 2]
+def _range(f: Tensor, phi: float, reach: int) -> Tensor:
     return (_within(f, reach) - phi**2).sum() / (phi - phi**2)
 
 
-def _range_of_row(f: Tensor, reach: int) -> Tensor:
-    middle, phi = len(f) // 2, f[len(f) // 2, len(f) // 2]
+def _range_of_row(f: Tensor, phi: float, reach: int) -> Tensor:
+    middle = len(f) // 2
     return (f[middle, middle - reach : middle + reach + 1] - phi**2).sum() / (phi - phi**2)
 
 
@@ -144,27 +143,27 @@ EXERCISES: dict[str, Exercise] = {
         tolerance=1e-3,
     ),
     "integral-range": Exercise(
-        asks="a function of a map f, zero shift in the middle, and a reach that gives the integral range in px²",
+        asks="a function of a map f (zero shift in the middle), of φ and of a reach that gives the integral range",
         solution=_range,
         cases=(
-            Case("the whole map", lambda: (_map(3, 0.3), 20)),
-            Case("a shorter reach", lambda: (_map(3, 0.3), 8)),
-            Case("larger features", lambda: (_map(6, 0.2), 16)),
-            Case("reach 0", lambda: (_map(3, 0.5), 0)),
+            Case("the whole map", lambda: (_map(3, 0.3), 0.3, 20)),
+            Case("a shorter reach", lambda: (_map(3, 0.3), 0.3, 8)),
+            Case("larger features", lambda: (_map(6, 0.2), 0.2, 16)),
+            Case("reach 1", lambda: (_map(3, 0.5), 0.5, 1)),
         ),
         mistakes={
-            "that is the sum of f - φ²; divide it by its value at zero shift": lambda f, reach: (
-                _within(f, reach) - f[len(f) // 2, len(f) // 2] ** 2
-            ).sum(),
-            "φ² is not taken off, so far shifts count as much as near ones": lambda f, reach: (
-                _within(f, reach).sum() / f[len(f) // 2, len(f) // 2]
+            "that is the sum of f - φ²; divide it by φ - φ²": lambda f, phi, reach: (_within(f, reach) - phi**2).sum(),
+            "φ² is not taken off, so far shifts count as much as near ones": lambda f, phi, reach: (
+                _within(f, reach).sum() / phi
             ),
             "that is the sum along one row; all shifts of the square count": _range_of_row,
-            "the reach is not used": lambda f, reach: _range(f, len(f) // 2),
-            "that is the sum without zero shift": lambda f, reach: _range(f, reach) - 1,
+            "the reach is not used": lambda f, phi, reach: _range(f, phi, len(f) // 2),
+            "φ is taken from the map; the given one is that of the material": lambda f, phi, reach: _range(
+                f, float(f[len(f) // 2, len(f) // 2]), reach
+            ),
         },
         hints=(
-            "zero shift stands at [n, n] with n = len(f) // 2, and f[n, n] is φ",
+            "zero shift stands at [n, n] with n = len(f) // 2",
             "cut out the shifts from -reach to reach: f[n - reach : n + reach + 1, n - reach : n + reach + 1]",
             "sum ρ = (f - φ²) / (φ - φ²) over that square",
         ),
