@@ -11,9 +11,9 @@ from outline import chapters, colab_address
 
 def lead_to_the_edition(app, pagename: str, templatename: str, context: dict, doctree) -> None:
     """Change the address of the button, which the theme has put among those of the header."""
+    if pagename not in {f"book/{path.stem}" for path in chapters()}:
+        return  # nor is a lesson plan a chapter, though it is called like one
     chapter = PurePosixPath(pagename).name
-    if chapter not in {path.stem for path in chapters()}:
-        return
     groups = [group["buttons"] for group in context["header_buttons"] if group.get("label") == "launch-buttons"]
     found = [button for buttons in groups for button in buttons if "colab.research.google.com" in button.get("url", "")]
     if len(found) != 1:
