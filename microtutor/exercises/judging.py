@@ -35,6 +35,14 @@ def _lines(*boxes: tuple[int, int, int, int], size: int = 24) -> Tensor:
     return image
 
 
+def _one_more() -> Tensor:
+    """`some_pixels` with one more pixel, so that no error is 0, where rounding would be all there is."""
+    image = some_pixels(6, 8)
+    empty = (image == 0).nonzero()[0]
+    image[empty[0], empty[1]] = 1
+    return image
+
+
 # --- measures, right and wrong ----------------------------------------------------------------------------------------
 def _share_error(share: float, n: int) -> float:
     return math.sqrt(share * (1 - share) / n)
@@ -133,9 +141,9 @@ EXERCISES: dict[str, Exercise] = {
         asks="a function of two images (H, W) that gives the mean squared difference after the best shift and turn",
         solution=_aligned,
         cases=(
-            Case("the same image", lambda: (some_pixels(6, 8), some_pixels(6, 8))),
-            Case("a shifted image", lambda: (some_pixels(6, 8), some_pixels(6, 8).roll((2, 3), (0, 1)))),
-            Case("an image turned by half a turn", lambda: (some_pixels(6, 8), some_pixels(6, 8).flip((0, 1)))),
+            Case("the same image with a pixel more", lambda: (some_pixels(6, 8), _one_more())),
+            Case("shifted", lambda: (some_pixels(6, 8), _one_more().roll((2, 3), (0, 1)))),
+            Case("turned by half a turn", lambda: (some_pixels(6, 8), _one_more().flip((0, 1)))),
             Case("another image", lambda: (some_pixels(6, 8), _lines((1, 2, 4, 2), size=24)[:6, :8])),
             Case("a grey image", lambda: (some_pixels(6, 8), 0.7 * some_pixels(6, 8).roll(1, 0))),
         ),
