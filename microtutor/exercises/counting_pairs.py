@@ -7,7 +7,7 @@ from torch import Tensor
 
 from microtutor.exercises.checking import Case, Exercise
 from microtutor.exercises.small_images import PICTURES, image_of, lines_apart
-from microtutor.statistics import autocorrelation
+from microtutor.statistics import autocorrelation, cross_correlation
 
 
 def _loops(m: Tensor, *, wrap: bool = True, divide: bool = True) -> Tensor:
@@ -41,6 +41,24 @@ def _three_counts(*, wrap: bool = True) -> Tensor:
     """Pairs at the shifts (0, 1), (1, 0) and (1, 1) in the image of the warm-up."""
     f = _loops(image_of("##.#", ".#..", "...."), wrap=wrap, divide=False)
     return torch.stack([f[0, 1], f[1, 0], f[1, 1]])
+
+
+def _from_correlation(c: Tensor, phi: float) -> Tensor:
+    return phi**2 + phi * (1 - phi) * c
+
+
+def _seen_from(down: int, right: int) -> tuple[Tensor]:
+    """The argument of a case: the map from a few pixels to the same pixels, moved down and to the right: (9, 12)."""
+    a = image_of("#...........", "..#.........", "......#.....", ".#.........#", *["." * 12] * 5)
+    return (cross_correlation(a, a.roll((down, right), (0, 1))),)
+
+
+def _brightest(f: Tensor, *, signed: bool = True) -> Tensor:
+    height, width = f.shape
+    down, right = divmod(int(f.argmax()), width)
+    if signed:
+        down, right = (n - size if n > (size - 1) // 2 else n for n, size in ((down, height), (right, width)))
+    return torch.tensor([down, right])
 
 
 def _spacing(image: Tensor, first: int = 8, last: int = 64) -> float:
@@ -142,6 +160,57 @@ EXERCISES = {
             "the single factors have mean 0, so f = (1 + T(down) T(right)) / 4",
             "T falls in a straight line from +1 at 0 to -1 at c, and rises again to +1 at 2 c",
         ),
+    ),
+    "from-correlation": Exercise(
+        asks="a function of a curve of correlation coefficients and of the volume fraction that gives the curve of f",
+        solution=_from_correlation,
+        cases=(
+            Case("without a shift", lambda: (_distances(1), 0.3)),
+            Case("far away", lambda: (_distances(0), 0.3)),
+            Case("a whole curve", lambda: (_distances(1, 0.6, 0.25, -0.05), 0.2)),
+            Case("another volume fraction", lambda: (_distances(0.5, 0.1), 0.7)),
+        ),
+        mistakes={
+            "that is the autocovariance; far away f does not end at 0 but at φ²": lambda c, phi: phi * (1 - phi) * c,
+            "a correlation coefficient of 1 belongs to f = φ; scale it by φ - φ² before you add φ²": lambda c, phi: (
+                phi**2 + c
+            ),
+            "f / φ ends at φ far away, but a correlation coefficient ends at 0": lambda c, phi: phi * c,
+            "it has to end at φ², where both points are independent, and not at φ": lambda c, phi: (
+                phi + phi * (1 - phi) * c
+            ),
+        },
+        hints=(
+            "in the table, the correlation coefficient is (f - φ²) / (φ - φ²)",
+            "solve this for f; without a shift f has to be φ, and far away φ²",
+            "phi**2 + (phi - phi**2) * c",
+        ),
+    ),
+    "seen-from": Exercise(
+        asks="a function of a map (H, W) with zero shift at [0, 0] that gives the shift (down, right) of its largest "
+        "value, negative for up and for left",
+        solution=_brightest,
+        cases=(
+            Case("to the right", lambda: _seen_from(0, 3)),
+            Case("down", lambda: _seen_from(2, 0)),
+            Case("up and to the left", lambda: _seen_from(-1, -4)),
+            Case("down and to the left", lambda: _seen_from(3, -2)),
+            Case("no shift", lambda: _seen_from(0, 0)),
+        ),
+        mistakes={
+            "the second half of each axis holds the negative shifts: the last index is -1": lambda f: _brightest(
+                f, signed=False
+            ),
+            "down and right are exchanged": lambda f: _brightest(f).flip(0),
+            "the direction is reversed; the map is bright where the second phase lies, as seen from the "
+            "first": lambda f: -_brightest(f),
+        },
+        hints=(
+            "divmod(int(f.argmax()), f.shape[1]) gives the row and the column of the largest value",
+            "an index in the second half of an axis of n stands for a negative shift: take off n",
+            "down - H if down > (H - 1) // 2 else down, and the same for right",
+        ),
+        tolerance=1e-9,
     ),
     "other-phase": Exercise(
         asks="a function of the map f of a phase that gives the map of the other phase",
