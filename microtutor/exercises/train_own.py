@@ -156,7 +156,7 @@ EXERCISES: dict[str, Exercise] = {
             ),
             Case(
                 "it rises, and falls once more",
-                lambda: _curves((10, 20, 30, 40, 50), (5, 4, 3, 2, 1), (5, 4.1, 4.3, 3.9, 4.8)),
+                lambda: _curves((10, 20, 30, 40, 50), (5, 4, 1, 3, 2), (5, 4.1, 4.3, 3.9, 4.8)),
             ),
         ),
         mistakes={
@@ -167,6 +167,9 @@ EXERCISES: dict[str, Exercise] = {
                 lambda steps, training, validation: steps[
                     int((validation.diff() > 0).int().argmax()) if (validation.diff() > 0).any() else -1
                 ]
+            ),
+            "that is the last step, whose weights may know the pictures by heart": lambda steps, training, validation: (
+                steps[-1]
             ),
             "that is the smallest validation error; the step is asked": lambda steps, training, validation: (
                 validation.min()

@@ -119,6 +119,9 @@ EXERCISES: dict[str, Exercise] = {
             "that makes the effect one standard error; three are asked": lambda effect, spread: _seeds(
                 effect, spread, errors=1
             ),
+            "that is rounded down, and so many seeds are not yet enough: round up": lambda effect, spread: math.floor(
+                (3 * spread / math.log1p(effect)) ** 2
+            ),
             "a part of a seed cannot be run: round up with math.ceil": lambda effect, spread: (
                 (3 * spread / math.log1p(effect)) ** 2
             ),
