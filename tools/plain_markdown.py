@@ -266,6 +266,8 @@ class Writer:
             return target
         if target.endswith(PICTURES):
             return f"{self.book.raw}/{self.relative(target)}"
+        if label := self.book.labels.get(target):
+            return self.book.page(label.page, label.anchor)
         name, _, anchor = target.partition("#")
         if name and not name.endswith((".md", ".ipynb")) and (outline.ROOT / self.relative(name)).exists():
             return f"{self.book.files}/{self.relative(name)}"

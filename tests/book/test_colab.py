@@ -221,6 +221,7 @@ def test_references_become_words_and_links(book):
     target = site("book/own_micrograph.html#own-directions")
     assert written("{ref}`two directions <own-directions>`", book) == f"[two directions]({target})"
     assert written("{ref}`ex-fft-homometric`", book).startswith("[Exercise 5.4](https://")
+    assert written("[both](own-directions)", book) == f"[both]({target})"
     assert written("(own-directions)=\n### Two", book) == "### Two"
     assert written("{doc}`speed`", book) == f"[How fast, and how large]({site('book/speed.html')})"
 
