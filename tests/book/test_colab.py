@@ -197,7 +197,7 @@ def site(page: str) -> str:
 
 def test_chapters_count_on_from_part_to_part():
     assert numbers()["book/microstructures"] == 1
-    assert numbers()["book/vae"] == 7
+    assert numbers()["book/vae"] == 8
     assert "book/notation" not in numbers()
 
 
@@ -209,18 +209,20 @@ def test_boxes_become_quotations(book):
 
 
 def test_equations_have_the_numbers_of_the_site(book):
-    assert written("$$\na = b\n$$ (eq-fft-parseval)", book) == "$$\na = b\n\\tag{5.3}\n$$"
-    assert written("$$a$$ (eq-fft-loss)", book) == "$$a \\tag{5.1} $$"
-    assert written("By {eq}`eq-fft-parseval`.", book) == "By (5.3)."
+    last, first = (book.labels[name].words for name in ("eq-fft-parseval", "eq-fft-loss"))
+    assert re.fullmatch(r"\(6\.\d\)", last)
+    assert written("$$\na = b\n$$ (eq-fft-parseval)", book) == f"$$\na = b\n\\tag{{{last[1:-1]}}}\n$$"
+    assert written("$$a$$ (eq-fft-loss)", book) == f"$$a \\tag{{{first[1:-1]}}} $$"
+    assert written("By {eq}`eq-fft-parseval`.", book) == f"By {last}."
 
 
 def test_references_become_words_and_links(book):
-    assert written("{numref}`fig-fft-spaces` shows", book) == "Fig. 5.2 shows"
-    elsewhere = f"[Fig. 5.2]({site('book/fft_loss.html#fig-fft-spaces')})"
+    assert written("{numref}`fig-fft-spaces` shows", book) == "Fig. 6.2 shows"
+    elsewhere = f"[Fig. 6.2]({site('book/fft_loss.html#fig-fft-spaces')})"
     assert written("{numref}`fig-fft-spaces`", book, "book/gauge") == elsewhere
     target = site("book/own_micrograph.html#own-directions")
     assert written("{ref}`two directions <own-directions>`", book) == f"[two directions]({target})"
-    assert written("{ref}`ex-fft-homometric`", book).startswith("[Exercise 5.4](https://")
+    assert written("{ref}`ex-fft-homometric`", book).startswith("[Exercise 6.")
     assert written("[both](own-directions)", book) == f"[both]({target})"
     assert written("(own-directions)=\n### Two", book) == "### Two"
     assert written("{doc}`speed`", book) == f"[How fast, and how large]({site('book/speed.html')})"
@@ -342,17 +344,35 @@ def run(notebook: nbformat.NotebookNode) -> tuple[dict, list]:
     return names, shown
 
 
-def test_an_exercise_is_followed_by_an_answer_cell_and_a_closed_solution(small):
+def test_an_exercise_is_followed_by_an_answer_cell_and_a_closed_solution(small, book):
+    words = book.labels["ex-fft-homometric"].words
+    number = words.removeprefix("Exercise ")
     assert [cell.source.split("\n")[0] for cell in small.cells[1:]] == [
-        "### Exercise 5.4: Sum",
+        f"### {words}: Sum",
         "# Your answer",
-        "<details><summary>Solution to exercise 5.4: open it when you have tried</summary>",
-        '# @title Solution 5.4 { display-mode: "form", run: "auto" }',
-        "<details><summary>Solution to exercise 5.4, continued</summary>",
-        '# @title Solution 5.4, part 2 (run part 1 first) { display-mode: "form", run: "auto" }',
+        f"<details><summary>Solution to exercise {number}: open it when you have tried</summary>",
+        f'# @title Solution {number} {{ display-mode: "form", run: "auto" }}',
+        f"<details><summary>Solution to exercise {number}, continued</summary>",
+        f'# @title Solution {number}, part 2 (run part 1 first) {{ display-mode: "form", run: "auto" }}',
         "Next.",
     ]
     assert small.cells[1].source.endswith("\n\nAdd them.")
+
+
+def test_an_answer_cell_of_the_chapter_is_the_only_one(book):
+    made, label = Edition("fft_loss", book), "ex-fft-homometric"
+    start, end = f":::{{exercise-start}} Sum\n:label: {label}\n:::\nAdd them.", ":::{exercise-end}\n:::"
+    made.read_all(
+        [
+            nbformat.v4.new_markdown_cell(f"{start}\n{end}"),
+            nbformat.v4.new_code_cell("def my_sum(a): ...\n\n\ncheck('sum', my_sum)"),
+            nbformat.v4.new_markdown_cell(f"{start}\n{end}"),  # without one, at the end of a chapter
+        ]
+    )
+    assert [cell.source.split("\n")[0] for cell in made.cells[1:] if cell.cell_type == "code"] == [
+        "def my_sum(a): ...",
+        "# Your answer",
+    ]
 
 
 def test_a_closed_solution_does_nothing_and_an_opened_one_runs(small):
