@@ -142,7 +142,7 @@ def mathjax() -> list[str]:
 def pages_of(cells: Sequence[NotebookNode], book: Book) -> Iterator[tuple[str, str]]:
     """Kind and content of each page."""
     heading, first = "", True
-    for cell in cells[1:]:  # the first says what an edition is
+    for number, cell in enumerate(cells[1:], start=1):  # the first says what an edition is
         if cell.cell_type != "markdown":
             continue
         text = re.split(r"\n> \*\*", cell.source)[0] if first else cell.source
@@ -151,13 +151,23 @@ def pages_of(cells: Sequence[NotebookNode], book: Book) -> Iterator[tuple[str, s
         elif "picture" in cell.metadata:
             yield "figure", figure(heading, cell.metadata.picture, cell.metadata.alt, cell.source)
         elif exercise := re.match(r"### (Exercise .*)", text):
-            yield "exercise", rendered(f"## {exercise[1]}{text[exercise.end() :]}")
+            asked = rendered(f"## {exercise[1]}{text[exercise.end() :]}")
+            yield "exercise", "\n".join([asked, *answers(cells[number + 1 :])])
         elif "## Check yourself" in text:
             yield from (("question", rendered(f"## Check yourself\n\n{one}")) for one in questions(text))
         for picture in re.finditer(r"!\[([^\]]*)\]\(([^)]+)\)\n\n(.*)", cell.source):
             yield "figure", figure(heading, inlined(picture[2], book), picture[1], picture[3])
         first = False
         heading = next(reversed(re.findall(r"^#{2,} (.*)", cell.source, re.MULTILINE)), heading)
+
+
+def answers(cells: Sequence[NotebookNode]) -> Iterator[str]:
+    """The starts of answers that have a check, up to the next exercise."""
+    for cell in cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("### Exercise "):
+            return
+        if cell.cell_type == "code" and re.search(r"^check\(", cell.source, re.MULTILINE):
+            yield f"<pre>{html.escape(cell.source)}</pre>"
 
 
 def questions(text: str) -> list[str]:

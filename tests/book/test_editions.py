@@ -12,7 +12,7 @@ from plain_markdown import Book
 from slides import questions, slides
 
 from colab import edition
-from tests.book.test_colab import parts, without_code
+from tests.book.test_colab import parts
 
 LONG = 25  # characters of a piece of text that stands for the sentence it is from
 
@@ -118,6 +118,8 @@ class TestSlides:
         assert made.count('<section class="question">') == len(questions(quiz)) > 0
         assert made.count('<section class="exercise">') == path.read_text(encoding="utf-8").count("{exercise-end}")
         assert made.count('<section class="title">') == 1
+        for name in checks(path, in_solutions=False):
+            assert f"check(&quot;{name}&quot;" in made
 
     def test_ask_no_server_and_hold_no_solution(self, path, book):
         made = slides(path, book).split("<script>")[0]
@@ -125,7 +127,7 @@ class TestSlides:
         assert "olution to exercise" not in made
         words = re.sub(r"<[^>]*>", "", made)
         secret = phrases(path, in_solutions=True) - phrases(path, in_solutions=False)
-        in_the_open = "\n".join(without_code(source) for solution, _, source in parts(path) if not solution)
+        in_the_open = "\n".join(source for solution, _, source in parts(path) if not solution)
         assert not [phrase for phrase in secret if phrase in words and phrase not in in_the_open]
 
 
