@@ -111,7 +111,7 @@ class Edition:
             self.parts = self.texts = 0
 
     def end_exercise(self) -> None:
-        """After its text: a cell for the answer, unless the chapter has one."""
+        """After its text, and the code that it gives: a cell for the answer, unless the chapter has one."""
         if self.unanswered:
             self.add(nbformat.v4.new_code_cell(ANSWER), "answer", self.unanswered)
         self.unanswered = ""
@@ -137,7 +137,8 @@ class Edition:
         figure = cell.metadata.get("mystnb", {}).get("figure", {})
         new = nbformat.v4.new_code_cell(cell.source)
         new.metadata.update({"tags": tags} if (tags := [t for t in tags_of(cell) if t in KEPT_TAGS]) else {})
-        self.unanswered = ""  # what follows an exercise is its cell for the answer
+        if "check(" in cell.source:
+            self.unanswered = ""  # this is the cell for the answer
         if self.solution:
             self.parts += 1
             new.source = self.solution_code(cell.source)

@@ -118,10 +118,12 @@ class TestNotebook:
         made = editions[path.stem].cells
         asked = [n for n, cell in enumerate(made) if cell.source.startswith("### Exercise ")]
         assert len(asked) == text.count("{exercise-end}") > 0
-        for n in asked:
-            answer = next(cell for cell in made[n:] if cell.cell_type == "code")
-            assert "cellView" not in answer.metadata, f"no cell for an answer comes after {made[n].id}"
-            assert answer.source.startswith("# Your answer") or "check(" in answer.source
+        for n, end in zip(asked, [*asked[1:], len(made)]):
+            cells = [cell for cell in made[n:end] if cell.cell_type == "code" and "cellView" not in cell.metadata]
+            answers = [
+                cell.source for cell in cells if re.search(r"^# Your answer|^check\(", cell.source, re.MULTILINE)
+            ]
+            assert len(answers) == 1, f"{len(answers)} cells for an answer come after {made[n].id}"
         assert sum("open it when you have tried" in cell.source for cell in made) == text.count("{solution-start}")
 
     def test_shows_nothing_of_a_solution(self, path, editions):
