@@ -27,6 +27,7 @@ from microtutor.exercises.catalogue import OF_CHAPTER
 from microtutor.files import replacing
 
 FOLDER = outline.ROOT / "_build"
+MARKS, AS_IT_IS = re.compile(r"[*_<$`\[\]\\]"), r"\\\g<0>"  # of Markdown, in text that is none
 CHECK = re.compile(r"^check\(\s*\"([\w-]+)\"", re.MULTILINE)
 
 
@@ -125,8 +126,8 @@ def box(minutes: int, row: Row) -> str:
 def knows(name: str, chapter: str) -> str:
     """What a check recognises, and its hints."""
     exercise = OF_CHAPTER[chapter][name]
-    mistakes = "\n".join(f"> - {mistake}" for mistake in exercise.mistakes)
-    hints = "\n".join(f"> {number}. {hint}" for number, hint in enumerate(exercise.hints, start=1))
+    mistakes = "\n".join(f"> - {MARKS.sub(AS_IT_IS, mistake)}" for mistake in exercise.mistakes)
+    hints = "\n".join(f"> {n}. {MARKS.sub(AS_IT_IS, hint)}" for n, hint in enumerate(exercise.hints, start=1))
     return f"> **The check `{name}` names these mistakes**\n>\n{mistakes}\n>\n> **and gives these hints**\n>\n{hints}"
 
 

@@ -150,3 +150,4 @@ def test_what_a_teacher_reads_of_a_check():
     assert said.startswith("> **The check `laminate` names these mistakes**\n>\n> - ")
     assert "\n> 3. both overlaps are" in said
     assert said.count("\n> - ") == 4
+    assert r"f\[down, right\] = (m \* m.roll((-down, -right)" in knows("counting-pairs", "counting_pairs")
