@@ -52,7 +52,8 @@ def output_text(cell: nbformat.NotebookNode) -> str:
 
 
 def test_the_table_of_contents_matches_the_files():
-    files = [*(ROOT / "book").glob("*.[mi][dp]*"), *(ROOT / "book" / "api").glob("*.md")]
+    folders = [ROOT / "book" / name for name in ("api", "lessons")]
+    files = [*(ROOT / "book").glob("*.[mi][dp]*"), *(path for folder in folders for path in folder.glob("*.md"))]
     there = {str(path.relative_to(ROOT).with_suffix("")) for path in files}
     assert set(pages()) == there
 
