@@ -1,0 +1,89 @@
+/* Paints images and maps of statistics on canvases, and the curve of a radial average. */
+"use strict";
+window.microtutor ??= {};
+
+microtutor.pictures = (() => {
+  const { signed } = microtutor.fourier;
+  // Colours that are told apart with any kind of colour vision: cividis for maps, blue and orange for two copies.
+  const CIVIDIS = [[0, 34, 78], [18, 53, 112], [59, 73, 108], [87, 93, 109], [112, 113, 115], [138, 134, 120],
+    [165, 156, 116], [195, 179, 105], [225, 204, 85], [254, 232, 56]];
+  const BLUE = [86, 180, 233], ORANGE = [230, 159, 0], BLACK = [0, 0, 0], WHITE = [255, 255, 255];
+
+  function cividis(share) {
+    const place = Math.min(Math.max(share, 0), 1) * (CIVIDIS.length - 1), below = Math.min(Math.floor(place), 8);
+    return CIVIDIS[below].map((c, i) => c + (CIVIDIS[below + 1][i] - c) * (place - below));
+  }
+
+  function paint(canvas, n, colourOf) {
+    canvas.width = canvas.height = n; // the page's style enlarges it, each pixel a square
+    const context = canvas.getContext("2d"), data = context.createImageData(n, n);
+    for (let k = 0; k < n * n; k++) {
+      const [red, green, blue] = colourOf(k);
+      data.data.set([red, green, blue, 255], 4 * k);
+    }
+    context.putImageData(data, 0, 0);
+  }
+
+  /* An image: the phase is black; values between are grey. */
+  const image = (canvas, m, n) => paint(canvas, n, (k) => Array(3).fill(255 * (1 - Math.min(Math.max(m[k], 0), 1))));
+
+  /* An image and its copy, moved against the shift: black where both have the phase. */
+  function overlap(canvas, m, n, [down, right], boundary) {
+    paint(canvas, n, (k) => {
+      const y = Math.floor(k / n) + down, x = (k % n) + right;
+      const inside = y >= 0 && y < n && x >= 0 && x < n;
+      const other = inside || boundary === "periodic" ? m[((y + n) % n) * n + ((x + n) % n)] : 0;
+      return m[k] && other ? BLACK : m[k] ? BLUE : other ? ORANGE : WHITE;
+    });
+  }
+
+  /* The place of a shift in a map with zero shift in the middle, and the other way around. */
+  const centred = (k, n) => (k + n / 2) % n;
+  const shiftAt = (y, x, n) => [y - n / 2, x - n / 2];
+
+  /* A map of statistics with zero shift in the middle. */
+  function map(canvas, f, n, { least = 0, most = f[0] } = {}) {
+    paint(canvas, n, (k) => {
+      const y = centred(Math.floor(k / n), n), x = centred(k % n, n); // half a side either way is the same
+      return cividis((f[y * n + x] - least) / (most - least || 1));
+    });
+  }
+
+  const SVG = "http://www.w3.org/2000/svg";
+  function element(name, attributes, text) {
+    const made = document.createElementNS(SVG, name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    if (text) made.textContent = text;
+    return made;
+  }
+
+  /* A curve over the distances 0, 1, 2, ..., with level lines that have names: {name: value}. */
+  function curve(svg, values, { levels = {}, xLabel, yLabel, log = false }) {
+    const [width, height, left, bottom, top] = [320, 300, 62, 40, 14];
+    const scale = (v) => (log ? Math.log10(Math.max(v, 1e-16)) : v);
+    const shown = [...values, ...Object.values(levels)].map(scale);
+    const low = log ? Math.floor(Math.min(...shown)) : 0;
+    const high = log ? Math.ceil(Math.max(...shown)) + (Math.max(...shown) === low ? 1 : 0) : Math.max(...shown, 1e-3) * 1.08;
+    const X = (i) => left + ((width - left - 10) * i) / Math.max(values.length - 1, 1);
+    const Y = (v) => height - bottom - ((height - bottom - top) * (scale(v) - low)) / (high - low || 1);
+    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    svg.replaceChildren();
+    const add = (...of) => svg.append(element(...of));
+    add("path", { d: `M${left} ${top}V${height - bottom}H${width - 8}`, class: "axis" });
+    for (let i = 0; i <= 2; i++) {
+      const at = Math.round(((values.length - 1) * i) / 2);
+      if (i === 0 || at > 0) add("text", { x: X(at), y: height - bottom + 15, "text-anchor": "middle" }, String(at));
+      const v = low + ((high - low) * i) / 2, named = log ? (Number.isInteger(v) ? `1e${v}` : "") : v.toPrecision(2);
+      add("text", { x: left - 5, y: Y(log ? 10 ** v : v) + 4, "text-anchor": "end" }, named);
+    }
+    add("text", { x: (left + width) / 2, y: height - 4, "text-anchor": "middle" }, xLabel);
+    add("text", { x: 13, y: (height - bottom) / 2, "text-anchor": "middle", transform: `rotate(-90 13 ${(height - bottom) / 2})` }, yLabel);
+    for (const [name, value] of Object.entries(levels)) {
+      add("path", { d: `M${left} ${Y(value)}H${width - 8}`, class: "level" });
+      add("text", { x: width - 10, y: Y(value) - 4, "text-anchor": "end" }, name);
+    }
+    add("path", { d: values.reduce((d, v, i) => `${d}${i ? "L" : "M"}${X(i).toFixed(1)} ${Y(v).toFixed(1)}`, ""), class: "curve" });
+  }
+
+  return { image, overlap, map, curve, shiftAt, signed };
+})();
