@@ -65,6 +65,7 @@ TWO = (
     Case("one pixel each, in a row", lambda: (image_of("#...", "...."), image_of("..#.", "...."))),
     Case("one pixel each, in a column", lambda: (image_of("#.", "..", ".."), image_of("..", "#.", ".."))),
     Case("random pixels", lambda: (some_pixels(5, 4), 1 - some_pixels(5, 4).roll(1, 0))),
+    Case("an odd width", lambda: (some_pixels(4, 5), 1 - some_pixels(4, 5).roll(1, 0))),
 )
 MASKED = (
     Case("nothing is hidden", lambda: (some_pixels(4, 6), torch.ones(4, 6, dtype=torch.float64))),
@@ -88,9 +89,9 @@ EXERCISES = {
         solution=_inside,
         cases=INSIDE,
         mistakes={
-            "a shift up or to the left takes as many pixels out of the image as one down or to the "
+            "a shift up or to the left is negative, and takes out as many pixels as one down or to the "
             "right": lambda h, w, i, j: (h - i) * (w - j),
-            "the pixels that leave the image at the corner are subtracted twice": lambda h, w, i, j: (
+            "rows and columns are subtracted in turn, and the corner, which is in both, twice": lambda h, w, i, j: (
                 h * w - abs(i) * w - abs(j) * h
             ),
             "with a periodic boundary this would be right: every pixel has its partner": lambda h, w, i, j: h * w,
@@ -132,7 +133,7 @@ EXERCISES = {
             ),
         },
         hints=(
-            "rfft2(m, s=(2 * H, 2 * W)) puts a border of zeros around the image",
+            "rfft2(m, s=(2 * H, 2 * W)) adds zeros below and to the right, up to twice the size; that is enough",
             "at the shift (down, right) there are (H - |down|) (W - |right|) pairs inside the image",
             "keep the shifts fftfreq(H, 1 / H) and fftfreq(W, 1 / W) of the padded result, and divide by the pairs",
         ),
@@ -147,7 +148,7 @@ EXERCISES = {
             "the mask is left out of the sums above the line: hidden pixels take part as they are": lambda m, w: (
                 autocorrelation(m) / autocorrelation(w)
             ),
-            "the pairs are taken as the share of known pixels; two points have to be known": lambda m, w: (
+            "it is divided by the share of known pixels; but both points of a pair have to be known": lambda m, w: (
                 autocorrelation(m * w) / w.mean()
             ),
             "hidden pixels are filled with the mean of the known ones, and count as if they were known": lambda m, w: (
@@ -167,6 +168,9 @@ EXERCISES = {
         mistakes={
             "the other factor is conjugated, so that shifts run backwards: that is f of b and a": lambda a, b: (
                 cross_correlation(b, a)
+            ),
+            "an odd width is lost: irfft2 takes every width as even unless it is told s=a.shape": lambda a, b: (
+                irfft2(rfft2(a).conj() * rfft2(b)) / a.numel()
             ),
             "nothing is conjugated, which gives a convolution": lambda a, b: (
                 irfft2(rfft2(a) * rfft2(b), s=a.shape) / a.numel()

@@ -64,7 +64,7 @@ EXERCISES = {
         solution=lambda: _hands(torch.tensor([1.0, 0, 1, 0], dtype=torch.float64)).real,
         cases=(Case("the row 1, 0, 1, 0"),),
         mistakes={
-            "these are divided by the number of pixels; the walk of the hands only adds": lambda: torch.tensor(
+            "these are divided by the number of pixels, but F(k) is the sum of the steps": lambda: torch.tensor(
                 [0.5, 0, 0.5, 0]
             ),
             "these are the squares |F|²": lambda: torch.tensor([4.0, 0, 4, 0]),
@@ -125,16 +125,19 @@ EXERCISES = {
     "fft-autocorrelation": Exercise(
         asks="a function of an image (H, W) that gives f at every shift, by the FFT",
         solution=autocorrelation,
-        cases=PICTURES,
+        cases=(*PICTURES, Case("an odd width", lambda: (some_pixels(4, 5),))),
         mistakes={
             "the square is taken without the modulus: F² in place of |F|², a convolution of the image with "
             "itself": lambda m: irfft2(rfft2(m) ** 2, s=m.shape) / m.numel(),
             "the sum over pairs is not divided by the number of pixels": lambda m: irfft2(_power(m), s=m.shape),
             "the modulus is not squared": lambda m: irfft2(_power(m).sqrt(), s=m.shape) / m.numel(),
-            "it is divided by the number of pixels twice: irfft2 divides by it once, and f once more": lambda m: (
+            "it is divided by N once too often: irfft2 divides by N itself, and f needs one more division": lambda m: (
                 irfft2(_power(m), s=m.shape) / m.numel() ** 2
             ),
             "zero shift stands in the middle; it belongs at [0, 0]": lambda m: fftshift(autocorrelation(m)),
+            "an odd width is lost: irfft2 takes every width as even unless it is told s=m.shape": lambda m: (
+                irfft2(_power(m)) / m.numel()
+            ),
         },
         hints=(
             "three steps: rfft2 of the image, the square of the modulus, irfft2",

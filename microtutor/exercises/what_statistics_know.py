@@ -83,8 +83,8 @@ EXERCISES: dict[str, Exercise] = {
             Case("random pixels, higher than wide", lambda: (autocorrelation(some_pixels(6, 4)),)),
         ),
         mistakes={
-            "the phase ends as often as it begins: there are two faces for each pixel whose right neighbour is of the "
-            "other phase": lambda f: _faces(f) / 2,
+            "the phase begins as often as it ends: two faces belong to each phase pixel whose right neighbour is of "
+            "the other phase": lambda f: _faces(f) / 2,
             "f[1, 0] is one pixel down, and counts the faces across the height": lambda f: _faces(f.T),
             "it is divided by the volume fraction, which gives faces per pixel of the phase": lambda f: (
                 _faces(f) / f[0, 0]
@@ -101,7 +101,9 @@ EXERCISES: dict[str, Exercise] = {
         solution=_estimates,
         cases=(Case("a side of 20 px", lambda: (20.0,)), Case("a side of 1 px", lambda: (1.0,))),
         mistakes={
-            "each axis sees two sides of the square, so that n² s is 2 a along each": lambda a: _estimates(a) / 2,
+            "each axis sees two sides of the square, so there are 2 a faces along each axis, not a": lambda a: (
+                _estimates(a) / 2
+            ),
             'the last two are exchanged: "isotropic" is π/4 of the sum, "layers" the hypotenuse': lambda a: _estimates(
                 a
             )[[0, 2, 1]],
@@ -174,9 +176,9 @@ EXERCISES: dict[str, Exercise] = {
             Case("random pixels", lambda: (lineal_path(some_pixels(9, 12)),)),
         ),
         mistakes={
-            "that is the first difference, which counts all chords longer than r": lambda p: p[:-2] - p[1:-1],
-            "the chord that fits is one pixel longer: L(r) asks for r + 1 pixels": lambda p: torch.cat(
-                [_chords(p)[1:], torch.zeros(1, dtype=torch.float64)]
+            "that is the first difference, which counts all chords of more than r pixels": lambda p: p[:-2] - p[1:-1],
+            "that is one place off: L(r) asks for r + 1 pixels, so chords of length 1 begin with L(0)": lambda p: (
+                torch.cat([_chords(p)[1:], torch.zeros(1, dtype=torch.float64)])
             ),
             "a second difference is taken, but with the other sign": lambda p: -_chords(p),
         },
