@@ -78,7 +78,7 @@ EXERCISES = {
                 _three_counts() / 12
             ),
             "down and right are exchanged; (0, 1) is one to the right": lambda: _three_counts()[[1, 0, 2]],
-            "each pair was counted from both of its ends; count only those that begin at the pixel": lambda: (
+            "each pair was counted from both of its ends; count it once, at the pixel where the step begins": lambda: (
                 2 * _three_counts()
             ),
         },
@@ -151,7 +151,7 @@ EXERCISES = {
             "the mean of the product of s was taken for f; m is (1 + s s) / 2": lambda down, right, c: (
                 4 * _checkerboard(down, right, c) - 1
             ),
-            "there is a factor 1/2 where two of them are multiplied: 1/4": lambda down, right, c: (
+            "m holds a factor 1/2, which comes twice in the product, so f has 1/4": lambda down, right, c: (
                 2 * _checkerboard(down, right, c)
             ),
         },

@@ -86,7 +86,7 @@ EXERCISES = {
             "once the copy has left the line, nothing changes any more: at most the line and its copy "
             "differ": lambda t, d: 2 * d / t,
             "that is the overlap, which says how many pixels are equal": lambda t, d: max(t - d, 0) / t,
-            "the rows of pixels are counted, but not divided by the thickness": lambda t, d: 2 * min(d, t),
+            "the columns that differ are counted, but not divided by the thickness": lambda t, d: 2 * min(d, t),
         },
         hints=(
             "draw a line 4 pixels thick and its copy 1 pixel further to the right: which columns differ?",
