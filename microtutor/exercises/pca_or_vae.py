@@ -115,7 +115,7 @@ EXERCISES: dict[str, Exercise] = {
         ),
         mistakes={
             "the sum over all shifts was taken; the statistics error is a mean, so divide by N": _squares_left,
-            "that is what the scores keep; asked is what they leave": lambda f, mean, directions: (
+            "that is what the scores keep; the exercise asks for what they leave": lambda f, mean, directions: (
                 ((f - mean) @ directions.T).square().mean(1) * len(directions) / f.shape[1]
             ),
             "the mean map was not subtracted before the scores were taken": lambda f, mean, directions: (
@@ -173,7 +173,7 @@ EXERCISES: dict[str, Exercise] = {
         },
         hints=(
             "the variances of the first k components add up: variances.cumsum(0)",
-            "divide by the sum of all; how many of these shares are still below the one that is asked?",
+            "divide by the sum of all; how many of these shares are still below the one that is asked for?",
             "int((variances.cumsum(0) / variances.sum() < share).sum()) + 1",
         ),
         tolerance=1e-9,
@@ -218,7 +218,7 @@ EXERCISES: dict[str, Exercise] = {
         },
         hints=(
             "the power is torch.fft.fft2(f).real, up to a factor",
-            "by Parseval's theorem each frequency can be set for itself: to the nearest number that is allowed",
+            "by Parseval's theorem each frequency can be set on its own, to the nearest number that is allowed",
             "torch.fft.ifft2(torch.fft.fft2(f).real.clamp_min(0)).real",
         ),
     ),

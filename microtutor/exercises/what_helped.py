@@ -94,7 +94,7 @@ EXERCISES: dict[str, Exercise] = {
             "the mean of all runs was subtracted, so that differences between choices count as spread; subtract the "
             "mean of each choice": lambda logs: logs.std(),
             "that is the variance; the spread is its square root": lambda logs: _pooled_spread(logs).square(),
-            "that is the standard error of a mean; the spread of one run is asked": lambda logs: (
+            "that is the standard error of a mean; the spread of one ratio is asked for": lambda logs: (
                 _pooled_spread(logs) / math.sqrt(logs.shape[1])
             ),
         },
@@ -111,12 +111,12 @@ EXERCISES: dict[str, Exercise] = {
             Case("5 per cent", lambda: (0.05, 0.1)),
             Case("20 per cent", lambda: (0.2, 0.1)),
             Case("a factor of two", lambda: (1.0, 0.1)),
-            Case("rough dice", lambda: (0.1, 0.35)),
+            Case("a large spread", lambda: (0.1, 0.35)),
         ),
         mistakes={
             "the standard error falls with the square root of the number of seeds, so the whole has to be "
             "squared": lambda effect, spread: math.ceil(3 * spread / math.log1p(effect)),
-            "that makes the effect one standard error; three are asked": lambda effect, spread: _seeds(
+            "that makes the effect one standard error; three are asked for": lambda effect, spread: _seeds(
                 effect, spread, errors=1
             ),
             "that is rounded down, and so many seeds are not yet enough: round up": lambda effect, spread: math.floor(
@@ -171,7 +171,7 @@ EXERCISES: dict[str, Exercise] = {
         ),
         mistakes={
             "that is the gain of both parts together": lambda neither, a, b, both: neither / both,
-            "the gain beside B stands above, and that without B below": lambda neither, a, b, both: (
+            "the gain of A beside B belongs above the line, and its gain without B below": lambda neither, a, b, both: (
                 (neither / a) / (b / both)
             ),
             "errors that span factors are compared by ratios, and not by differences": lambda neither, a, b, both: (
@@ -184,7 +184,7 @@ EXERCISES: dict[str, Exercise] = {
         hints=(
             "without B the part A divides the error by neither / a",
             "and beside B, where the error was b, it divides it by b / both",
-            "the factor is (b / both) / (neither / a): 1 if the parts do not know of each other",
+            "the factor is (b / both) / (neither / a): 1 if the parts act independently",
         ),
     ),
 }
