@@ -160,7 +160,9 @@ EXERCISES: dict[str, Exercise] = {
             ),
         ),
         mistakes={
-            "that is the place in the list; the step is asked": lambda steps, training, validation: validation.argmin(),
+            "that is the place in the list; the step is asked for": lambda steps, training, validation: (
+                validation.argmin()
+            ),
             "the training error is smallest there; it goes on falling while the network learns its pictures by "
             "heart": lambda steps, training, validation: steps[training.argmin()],
             "that is the first step after which the curve rises; the curve is noisy, and a later step was better": (
@@ -171,7 +173,7 @@ EXERCISES: dict[str, Exercise] = {
             "that is the last step, whose weights may know the pictures by heart": lambda steps, training, validation: (
                 steps[-1]
             ),
-            "that is the smallest validation error; the step is asked": lambda steps, training, validation: (
+            "that is the smallest validation error; the step is asked for": lambda steps, training, validation: (
                 validation.min()
             ),
         },
