@@ -190,7 +190,7 @@ EXERCISES: dict[str, Exercise] = {
         hints=(
             "an area B holds no centre with the chance exp(-density B)",
             "both points lie outside with the chance exp(-density U(r)), and one point with exp(-density π a²)",
-            "f = 1 - 2 exp(-density π a²) + exp(-density U(r)), U = 2 π a² minus the lens of both discs; none from 2 a on",
+            "f = 1 - 2 exp(-density π a²) + exp(-density U(r)), U = 2 π a² minus the lens; there is none from 2 a on",
         ),
     ),
     "ground-of-three": Exercise(
