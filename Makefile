@@ -58,7 +58,7 @@ test-chapters: $(READY) ## run the chapters alone
 	  --nbval-cell-timeout 600 --nbval-sanitize-with tests/book/sanitize.cfg book
 
 lessons: $(READY) ## run the cells of every lesson plan, each plan by itself
-	@echo "Running the cells of every lesson plan (about 20 minutes on two cores) ..."
+	@echo "Running the cells of every lesson plan, two for each chapter (tens of minutes on two cores) ..."
 	@$(RUN) -m pytest -q -m lessons -n $(WORKERS) --dist load --durations 10 tests/lessons
 
 $(COLAB)/.ready: tools/pins/colab.txt
