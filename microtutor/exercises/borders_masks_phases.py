@@ -195,6 +195,9 @@ EXERCISES = {
         ),
         mistakes={
             "f10 is not f01, but f01 at the opposite shift": lambda a, b, c: _third(a, b, c, turn=False),
+            "f01 is flipped, but not rolled by one along both axes: its zero shift is not at [0, 0]": lambda a, b, c: (
+                _third(a, b, c) - _opposite(b) + b.flip((0, 1))
+            ),
             "f01 and f10 are missing: the third phase is what is in neither of the others": lambda a, b, c: _third(
                 a, b, c, other=0.0
             ),

@@ -154,6 +154,9 @@ EXERCISES = {
             "that is f itself, the mean of m(x) m(x + r), which is that of m(x) m(x - r), too": lambda m: _opposite(
                 m, sign=-1
             ),
+            "a flip alone gives m(-1 - x); one pixel more along both axes makes m(-x) of it": lambda m: _opposite(
+                m
+            ).roll((1, 1), (0, 1)),
             "the pairs whose sum is -r are counted, in place of r": lambda m: (
                 _opposite(m).flip((0, 1)).roll((1, 1), (0, 1))
             ),

@@ -156,6 +156,9 @@ EXERCISES: dict[str, Exercise] = {
             "that is the axis across the structure: the slopes are small along it, so take the smaller "
             "eigenvalue": lambda t: _principal(t, large=True),
             "rows count downwards, so the angle needs a minus before y": lambda t: _principal(t, up=1.0),
+            "the angle is in radians; math.degrees makes degrees of it": lambda t: (
+                _principal(t) * _numbers(math.pi / 180, 1)
+            ),
             "the eigenvalues are squares of slopes; the stretch is the root of their ratio": lambda t: _principal(
                 t, root=False
             ),
