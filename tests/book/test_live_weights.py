@@ -1,0 +1,67 @@
+"""The decoder that the page "Nine numbers" loads: made from the package's weights, small enough, and the same each time."""
+
+import base64
+import json
+
+import live_weights
+import numpy as np
+import torch
+from outline import ROOT, config
+from safetensors.torch import load, load_file
+
+from microtutor.microstructures import LineImages
+from microtutor.models import VAE
+
+
+def test_the_script_holds_decoder_prior_and_held_out_images(tmp_path):
+    path = live_weights.write(tmp_path)
+    assert path == tmp_path / "live" / "decoder_weights.js"
+    text = path.read_text(encoding="ascii")
+    assert text.startswith('microtutor.weights("')
+    assert text.endswith('");\n')
+    found = load(base64.b64decode(text.split('"')[1], validate=True))
+    stored = load_file(ROOT / "microtutor" / "weights" / live_weights.WEIGHTS / "model.safetensors")
+    expected = {name for name in stored if name.startswith(("decoder.", "prior."))}
+    assert set(found) == expected | {"held_out.latents", "held_out.images"}
+    for name in expected:
+        assert torch.equal(found[name], stored[name]), name  # not rounded once more
+
+    vae, sample = VAE.from_pretrained(live_weights.WEIGHTS), live_weights.held_out()
+    images = np.unpackbits(found["held_out.images"].numpy(), axis=1).reshape(-1, 1, 224, 224)
+    assert np.array_equal(images, vae.in_form(sample.images).numpy())
+    assert found["held_out.latents"].shape == (len(images), 9)
+    assert float(found["held_out.latents"].abs().max()) < 4  # the sliders' end
+
+
+def test_weights_are_at_most_four_mebibytes(tmp_path):
+    found = load(live_weights.content())
+    size = {name: value.numel() * value.element_size() for name, value in found.items()}
+    assert sum(v for name, v in size.items() if name.startswith("decoder.")) <= 4 * 2**20
+    written = live_weights.write(tmp_path).stat().st_size
+    assert round(written / 1e6) == 6
+    for file in ("book/nine_numbers.md", "book/_static/live/nine_numbers.js"):
+        assert "6 MB" in (ROOT / file).read_text(encoding="utf-8")
+
+
+def test_it_is_the_same_each_time():
+    assert live_weights.content() == live_weights.content()
+
+
+def test_titles_say_what_is_in_the_images():
+    content = live_weights.content()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    sample = live_weights.held_out()
+    titles = json.loads(header["__metadata__"]["titles"])
+    assert [int(title.split()[0]) for title in titles] == sample.count.tolist()
+    assert ["vertical" in title for title in titles] == sample.vertical.tolist()
+    assert {bool(v) for v in sample.vertical} == {True, False}
+    assert set(sample.count.tolist()) == {1, 2, 3, 4}
+
+
+def test_held_out_images_are_not_those_of_training():
+    trained = LineImages(count=(1, 4)).sample(live_weights.HELD_OUT, seed=live_weights.SEED, split="train")
+    assert not torch.equal(trained.images, live_weights.held_out().images)
+
+
+def test_the_book_writes_it():
+    assert config()["sphinx"]["local_extensions"]["live_weights"] == "tools"
