@@ -1,7 +1,7 @@
 """Write the decoder for the page "Nine numbers": the weights of `lines-1-4` as a script that a page loads on demand.
 
-The script calls `microtutor.weights` with a safetensors file in base64, because a page that was opened from a folder may
-load a script, but no other file. It holds the decoder in float16, as it is stored in the package, the prior of the
+The script calls `microtutor.weights` with a safetensors file in base64, because a page that was opened from a folder
+may load a script, but no other file. It holds the decoder in float16, as it is stored in the package, the prior of the
 latents, and some held-out images with their latents. It is made when the book is built, at `_static/live`; this module
 is an extension of Sphinx (`local_extensions` in `_config.yml`). `book/_static/live/decoder.js` reads it.
 """

@@ -1,4 +1,4 @@
-"""The decoder that the page "Nine numbers" loads: made from the package's weights, small enough, and the same each time."""
+"""The decoder that the page "Nine numbers" loads: the package's weights, small enough, the same each time."""
 
 import base64
 import json

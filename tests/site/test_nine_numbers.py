@@ -1,4 +1,4 @@
-"""The page "Nine numbers" in a real browser: its decoder draws what the network draws, its statistics are the package's.
+"""The page "Nine numbers" in a real browser: what it draws and computes is what the package does.
 
 As in `test_live.py` the panel is opened from a folder, without a server; the weights are written there as for a book.
 """
@@ -138,8 +138,8 @@ def test_a_hundred_latents_are_decoded_as_by_the_network_and_their_statistics_ar
 @pytest.mark.parametrize("n", [2, 6, 10, 16, 30, 98, 224])
 def test_statistics_of_any_even_side(page, n):
     m = np.random.default_rng(n).random((n, n))
-    calls = "const f = microtutor.evenSide.autocorrelation(m, n); return [[...f], [...microtutor.fourier.radialAverage(f, n)]];"
-    f, curve = page.evaluate(f"([m, n]) => {{ {calls} }}", [m.ravel().tolist(), n])
+    calls = "const f = microtutor.evenSide.autocorrelation(m, n), curve = microtutor.fourier.radialAverage(f, n);"
+    f, curve = page.evaluate(f"([m, n]) => {{ {calls} return [[...f], [...curve]]; }}", [m.ravel().tolist(), n])
     expected = autocorrelation(torch.from_numpy(m))
     np.testing.assert_allclose(np.reshape(f, (n, n)), expected.numpy(), rtol=0, atol=1e-12)
     np.testing.assert_allclose(curve, radial_average(expected).numpy(), rtol=0, atol=1e-12)

@@ -18,14 +18,18 @@ microtutor.pictures = (() => {
     canvas.width = canvas.height = n; // the page's style enlarges it, each pixel a square
     const context = canvas.getContext("2d"), data = context.createImageData(n, n);
     for (let k = 0; k < n * n; k++) {
-      const [red, green, blue] = colourOf(k);
-      data.data.set([red, green, blue, 255], 4 * k);
+      const colour = colourOf(k), at = 4 * k;
+      for (let i = 0; i < 3; i++) data.data[at + i] = colour[i];
+      data.data[at + 3] = 255;
     }
     context.putImageData(data, 0, 0);
   }
 
   /* An image: the phase is black; values between are grey. */
-  const image = (canvas, m, n) => paint(canvas, n, (k) => Array(3).fill(255 * (1 - Math.min(Math.max(m[k], 0), 1))));
+  const image = (canvas, m, n) => paint(canvas, n, (k) => {
+    const grey = 255 * (1 - Math.min(Math.max(m[k], 0), 1));
+    return [grey, grey, grey];
+  });
 
   /* An image and its copy, moved against the shift: black where both have the phase. */
   function overlap(canvas, m, n, [down, right], boundary) {
