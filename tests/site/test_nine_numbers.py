@@ -83,6 +83,7 @@ def latents(page) -> torch.Tensor:
     """The nine numbers that the panel says."""
     page.wait_for_timeout(600)  # they are decoded at the next frame
     said = re.search(r"\[\[(.*?)\]\]", page.locator(f"{PANEL} details code").text_content())
+    assert said
     return torch.tensor([[float(v) for v in said[1].split(", ")]])
 
 
@@ -105,7 +106,9 @@ def decoded(vae, z) -> np.ndarray:
 
 
 def error_said(page, which="to the start"):
-    return float(re.search(rf"{which}: ([\d.e-]+)\. ?", page.inner_text(f"{PANEL} .mt-reading") + " ")[1].rstrip("."))
+    said = re.search(rf"{which}: (\d[\d.e-]*\d)", page.inner_text(f"{PANEL} .mt-reading"))
+    assert said
+    return float(said[1])
 
 
 def test_nothing_of_the_decoder_is_loaded_before_the_reader_asks(page, asked):
