@@ -6,7 +6,8 @@ for what nothing computes, such as the limit of float16 or a number in a questio
 A number that changes where it was computed then no longer fits the text, and the test says so.
 
 Run `python tools/prose_numbers.py` after a chapter was rewritten: known sources that still fit are kept, others are
-looked for, nearest cells first, and what cannot be found is printed with its sentence, to be mended or given a line.
+looked for in the cells around the text, nearest first, and what is not found there is printed with its sentence, to be
+mended or to be given its source by hand.
 """
 
 import ast
@@ -20,6 +21,7 @@ from outline import ROOT, chapters
 
 LEDGER = ROOT / "tests" / "book" / "prose_numbers.json"
 RESULTS = ROOT / "microtutor" / "results"
+NEAR = 12  # cells
 PLAIN = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 NUMBER = re.compile(
     rf"(?<![\w.^{{/-])(?P<digits>{PLAIN})"
@@ -119,8 +121,6 @@ class Chapter:
         self.cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         self.place = {cell["id"]: index for index, cell in enumerate(self.cells)}
         self.held = {cell["id"]: held_by(cell) for cell in self.cells if cell["cell_type"] == "code"}
-        code = " ".join("".join(cell["source"]) for cell in self.cells if cell["cell_type"] == "code")
-        self.records = sorted(file.name for file in RESULTS.glob("*.json") if file.stem in code)
 
     def numbers(self) -> Iterator[tuple[str, str, float, float, str]]:
         """Each measured number of the text once per cell: cell, as written, value, half a unit, words around it."""
@@ -146,10 +146,10 @@ class Chapter:
         return fits(value, half, self.held.get(source, []), percent=percent)
 
     def find(self, cell: str, written: str, value: float, half: float) -> str | None:
-        """The nearest cell that holds a number, or the leaf of a record that the chapter reads."""
+        """The nearest cell that holds a number; one far from the text may hold it by chance, and is not taken."""
         near = sorted(self.held, key=lambda one: abs(self.place[one] - self.place[cell]))
-        records = [f"{name} {path}" for name in self.records for path in record(name)]
-        return next((s for s in (*near, *records) if self.source_holds(s, written, value, half)), None)
+        near = [one for one in near if abs(self.place[one] - self.place[cell]) <= NEAR]
+        return next((one for one in near if self.source_holds(one, written, value, half)), None)
 
 
 def main() -> None:
