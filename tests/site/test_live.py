@@ -19,7 +19,7 @@ from microtutor.losses import StatisticsLoss
 from microtutor.statistics import autocorrelation, radial_average
 
 STATIC = ROOT / "book" / "_static"
-BLOCK = re.compile(r"```\{raw\} html\n(.*?)```", re.DOTALL)
+BLOCK = re.compile(r"```\{raw\} html\n(?::file: (\S+)\n)?(.*?)```", re.DOTALL)
 SHEETS = 100
 
 
@@ -28,7 +28,8 @@ def address(tmp_path_factory):
     """A bare page with the panels of book/playground.md."""
     folder = tmp_path_factory.mktemp("live")
     shutil.copytree(STATIC, folder / "_static")
-    blocks = "\n".join(BLOCK.findall((ROOT / "book" / "playground.md").read_text(encoding="utf-8")))
+    found = BLOCK.findall((ROOT / "book" / "playground.md").read_text(encoding="utf-8"))
+    blocks = "\n".join(text or (ROOT / "book" / file).read_text(encoding="utf-8") for file, text in found)
     page = folder / "book" / "playground.html"
     page.parent.mkdir()
     page.write_text(f'<!doctype html><html lang="en"><meta charset="utf-8"><body>{blocks}', encoding="utf-8")
