@@ -167,7 +167,7 @@ EXERCISES: dict[str, Exercise] = {
         ),
         mistakes={
             "a blank page can have a KL of 0, too; ask for the error before you say collapse": _collapse_first,
-            "NaN is larger than nothing and smaller than nothing: ask math.isfinite": _forgets_nan,
+            "every comparison with NaN is false, so kl > 1e6 does not find it: ask math.isfinite": _forgets_nan,
             "a blank page has the error of a blank page, not just a large one": lambda error, kl, blank: _diagnosis(
                 error, kl, 2e-4
             ),
