@@ -74,7 +74,7 @@ microtutor.fourier = (() => {
   /* A shift of n places as a signed number: 0, 1, ..., n/2 - 1, -n/2, ..., -1. */
   const signed = (k, n) => (k < n / 2 ? k : k - n);
 
-  /* f(r), the chance that a pixel of the phase, shifted by r, is in it again; zero shift comes first. */
+  /* f(r), the chance that a pixel and the one at the shift r from it both lie in the phase; zero shift comes first. */
   function autocorrelation(m, n, boundary = "periodic") {
     if (boundary === "periodic") return sumsOverPairs(m, m, n).map((sum) => sum / (n * n));
     const wide = 2 * n, padded = new Float64Array(wide * wide); // zeros keep pairs from wrapping around

@@ -61,7 +61,7 @@ microtutor.parts.mount("mt-playground", () => {
     const error = fourier.statisticsError(fourier.autocorrelation(sheet.m, sheet.n), state.goal.f);
     const solved = error < SOLVED;
     news.textContent = solved
-      ? `Solved: the statistics error is ${say(error)}, below ${SOLVED.toExponential(0)}. Your drawing may be a shifted or inverted copy of the hidden one; their maps are equal.`
+      ? `Solved: the statistics error is ${say(error)}, below ${SOLVED.toExponential(0)}. Your drawing may be a shifted copy of the hidden one, or one turned by 180°; their maps are equal.`
       : `Statistics error: ${say(error)}. Solved below ${SOLVED.toExponential(0)}. The hidden structure has φ = ${say(state.goal.f[0])}.`;
     goal.classList.toggle("mt-solved", solved);
   }
@@ -97,7 +97,7 @@ microtutor.parts.mount("mt-playground", () => {
   };
   const rearranged = (place) => sheet.set(Float64Array.from({ length: sheet.n ** 2 }, (_, k) => turned(place)(k)));
 
-  /* Two images that no shift and no inversion turns into each other, and that have one map. */
+  /* Two images that no shift and no half turn turns into each other, and that have one map. */
   function showHomometric() {
     twins.hidden = !twins.hidden;
     if (twins.hidden) return;

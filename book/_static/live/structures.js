@@ -69,7 +69,7 @@ microtutor.structures = (() => {
   const noise = (n) => { const next = random(1); return filled(n, () => next() < 0.3); };
 
   /* Of eight places in a ring, {0, 1, 3, 4} and {0, 1, 2, 5} have the same distances, each as often. So images whose
-     columns are the first or the second set have one map, although no shift or inversion turns one into the other. */
+     columns are the first or the second set have one map, although no shift or half turn turns one into the other. */
   function homometric(n, second) {
     const cell = n / 8, rows = [0, 1, 3, 4], columns = second ? [0, 1, 2, 5] : rows;
     return filled(n, (y, x) => rows.includes(Math.floor(y / cell)) && columns.includes(Math.floor(x / cell)));
