@@ -8,30 +8,9 @@ from importlib import import_module
 from typing import Any
 
 from microtutor.checks import check_bool, check_text
+from microtutor.course import CHAPTERS
 from microtutor.exercises.checking import Exercise, Outcome, check_answer
 
-CHAPTERS = (
-    "microstructures",
-    "counting_pairs",
-    "fft_way",
-    "borders_masks_phases",
-    "what_statistics_know",
-    "fft_loss",
-    "gauge",
-    "vae",
-    "training",
-    "judging",
-    "knobs",
-    "what_helped",
-    "pca_or_vae",
-    "own_micrograph",
-    "real_micrographs",
-    "realisations",
-    "rock_vae",
-    "train_own",
-    "properties",
-    "design",
-)
 OF_CHAPTER: dict[str, dict[str, Exercise]] = {
     chapter: import_module(f"microtutor.exercises.{chapter}").EXERCISES for chapter in CHAPTERS
 }
