@@ -40,6 +40,7 @@ from microtutor.microstructures.tiff import METRES, unit_of
 RAW = (".raw", ".bin", ".dat", ".vol")
 MOST_PHASES = 6
 PIXEL = "px"
+FEWEST_GREYS = 16  # of a micrograph; pictures of phases have fewer
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,10 +279,26 @@ def _known(read: _Read, mask: Any, box: tuple[slice, ...], grey: np.ndarray) -> 
         given = mask_of(mask, read.values.shape)[box]
         known *= given
         notes += _left_out(given > 0, "masked")
+    elif read.phase_names is None and (rows := _likely_info_bar(grey)):
+        offset = box[0].start or 0
+        first, last = rows.start + offset, rows.stop + offset - 1
+        notes.append(
+            f"rows {first} to {last} look like an info bar and count as material; the mask {INFO_BAR} leaves them out"
+        )
     if not known.any():
         raise ValueError(f"expected pixels that are known in {read.name}, got none: all are masked or without a value; "
                          "look at crop and mask")  # fmt: skip
     return known, notes
+
+
+def _likely_info_bar(grey: np.ndarray) -> slice | None:
+    """The rows of an info bar, if a grey picture has one; a picture of few values may end in one of them by chance."""
+    if grey.ndim != 2 or len(np.unique(grey[::8, ::8])) < FEWEST_GREYS:
+        return None
+    try:
+        return find_info_bar(grey)
+    except ValueError:
+        return None
 
 
 def _left_out(known: np.ndarray, why: str) -> list[str]:

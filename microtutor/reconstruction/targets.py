@@ -15,6 +15,8 @@ from microtutor.losses import spectral_error, sum_over_frequencies
 from microtutor.statistics import Boundary, autocorrelation, two_point_statistics
 from microtutor.statistics.fft import boundary_of_each_axis, full_precision
 
+ROUNDING = 1e-6  # of statistics in single precision
+
 
 @dataclass(frozen=True)
 class Target:
@@ -110,7 +112,7 @@ def check_target(
         _check_no_volume(f)
     first = f if phases is None else f.diagonal(dim1=-4, dim2=-3).movedim(-1, -3)
     _check_size(first, boundary)
-    low = first[..., 0, 0] < first[(..., *middle)] - 1e-6
+    low = first[..., 0, 0] < first[(..., *middle)] - ROUNDING
     # periodic statistics are never larger than at zero shift; open ones can be, where few pairs of pixels are counted
     if bool(low.any() if _is_periodic(boundary) else low.all()):
         raise ValueError(
@@ -144,7 +146,7 @@ def _check_size(f: Tensor, boundary: Boundary | Sequence[Boundary]) -> None:
     What only comes near to statistics, such as a few principal components, may be far from that. It has negative power.
     """
     zero, low, high = f[..., 0, 0], f.amin(), f.amax()
-    if low < -0.1 or high > 1.1 or bool((zero < 0).any()):
+    if low < -0.1 or high > 1.1 or bool((zero < -ROUNDING).any()):
         raise ValueError(
             f"expected the target statistics of a phase, chances in [0, 1], got values in [{low:.4g}, {high:.4g}]; "
             "covariances and scaled maps have to be taken back to f"
@@ -170,7 +172,7 @@ def _check_even(f: Tensor, phases: int | None, boundary: Boundary | Sequence[Bou
         n = f.shape[axis]
         if how == "open" and n % 2 == 0:  # the shift by n/2 to the right has none to the left beside it
             off = off.index_fill(axis, torch.tensor([n // 2], device=f.device), 0)
-    if bool((off.amax((-2, -1)) > 0.02 * f[..., 0, 0].amax()).any()):
+    if bool((off.amax((-2, -1)) > 0.02 * f[..., 0, 0].amax() + ROUNDING).any()):
         raise ValueError(
             f"expected the target statistics to be even, f(-r) = f(r), as those of every image are, got values that "
             f"differ by up to {off.max():.2g} between r and -r"

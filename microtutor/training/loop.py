@@ -64,8 +64,8 @@ def train(
         FileExistsError: output_dir holds another run and resume is False, or another process is training into it.
         ValueError: resume with a configuration or a number of processes other than the checkpoint's, or from a damaged
             checkpoint; unknown or absent device; a source beside a named material, or none for "own".
-        FloatingPointError: the loss became NaN or infinite; the last checkpoint is kept. The message names the step;
-            on a GPU it comes at the next validation or checkpoint, as to ask at every step would slow it down.
+        FloatingPointError: the loss became NaN or infinite; the last checkpoint, if any, is kept. The message
+            names the step; on a GPU it comes at the next validation or checkpoint, as asking at every step is slow.
         OSError: output_dir cannot be written to.
     """
     check_instance(config, TrainingConfig, name="config")
@@ -269,8 +269,10 @@ class _Run:
             self.stop_at(self.step)
 
     def stop_at(self, step: int) -> NoReturn:
+        has_one = (self.folder / CHECKPOINT).exists()
+        kept = f"the last checkpoint is kept in {self.folder}" if has_one else "no checkpoint had been written yet"
         raise FloatingPointError(
-            f"the loss or a weight was not finite at step {step}; the last checkpoint is kept in {self.folder}. "
+            f"the loss or a weight was not finite at step {step}; {kept}. "
             f"Try a lower learning_rate (now {self.config.learning_rate:g}), "
             f"a smaller alpha (now {self.config.alpha:g}), clip=1, or precision='no'"
         )

@@ -381,7 +381,13 @@ def test_a_picture_without_a_bar_is_not_cut(seed, compressed):
 
 def test_the_info_bar_is_left_out_only_when_asked():
     grey = sem(31)
-    assert read_micrograph(grey).known == 1
+    as_it_is = read_micrograph(grey, crop="10:,:")
+    assert as_it_is.known == 1
+    assert as_it_is.notes == (
+        "rows 209 to 239 look like an info bar and count as material; the mask info-bar leaves them out",
+    )
+    assert read_micrograph(sem(0)).notes == ()
+    assert read_micrograph((grey > 128).astype(np.uint8)).notes == ()  # two values: such a strip can be material
     found = read_micrograph(grey, mask="info-bar", crop="10:,:")
     assert found.notes == ("info bar: rows 209 to 239 are left out",)  # numbers of rows of the whole picture
     assert found.known == pytest.approx(199 / 230)

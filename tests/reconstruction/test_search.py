@@ -323,6 +323,15 @@ def test_scaled_maps_of_a_rare_phase():
     assert reconstruct(autocorrelation(m / 3), steps=2).shape == (16, 16)  # grey
 
 
+def test_a_chance_below_zero_by_rounding_is_zero():
+    empty = torch.zeros(8, 8)
+    empty[0, 0] = -7e-9
+    assert reconstruct(empty, steps=1).shape == (8, 8)
+    empty[0, 0] = -0.01
+    with pytest.raises(ValueError, match="expected the target statistics of a phase, chances"):
+        reconstruct(empty, steps=1)
+
+
 def test_several_phases_that_do_not_mirror_each_other():
     f = two_point_statistics(three_phases())
     with pytest.raises(ValueError, match="expected the target statistics to be even"):

@@ -416,3 +416,11 @@ def test_images_unlike_those_fitted(X, message):
 def test_names_for_another_number_of_features():
     with pytest.raises(ValueError, match="length equal to the number of features, 4, got 1"):
         TwoPointStatistics().fit(np.zeros((1, 2, 2))).get_feature_names_out(["a"])
+
+
+def test_images_of_several_shapes_are_told():
+    images = [np.zeros((4, 4)), np.zeros((4, 5))]
+    with pytest.raises(ValueError, match=r"^expected images of one shape, .* got \(4, 4\) and \(4, 5\); cut them"):
+        TwoPointStatistics().fit(images)
+    with pytest.raises(ValueError, match="expected images of one shape"):
+        TwoPointStatistics().fit(images[:1]).transform(images)

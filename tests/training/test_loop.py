@@ -687,6 +687,13 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, monkeypatch, data_war
     assert not (tmp_path / "model.safetensors").exists()
 
 
+def test_no_checkpoint_is_promised_that_is_not_there(tmp_path, monkeypatch):
+    after_steps(monkeypatch, 1, lambda run: next(run.model.parameters()).data.fill_(torch.nan))
+    with pytest.raises(FloatingPointError, match=r"not finite at step 2; no checkpoint had been written yet\. Try"):
+        run(tmp_path, checkpoint_every=3)
+    assert not (tmp_path / "checkpoint.pt").exists()
+
+
 @pytest.mark.parametrize(("validate_every", "seen"), [(3, 6), (50, 7)])
 def test_where_nobody_asks_at_every_step_the_first_bad_one_is_named_all_the_same(
     tmp_path, monkeypatch, validate_every, seen
