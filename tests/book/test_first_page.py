@@ -1,10 +1,14 @@
 """The first page names every chapter, draws it on the map, and adds up the hours that the chapters say."""
 
+import json
 import re
 
 import nbformat
 import pytest
 from outline import ROOT, chapters
+from PIL import Image
+from table_picture import PICTURE
+from table_picture import rows as table_rows
 
 PAGE = (ROOT / "book" / "index.md").read_text(encoding="utf-8")
 MAP = (ROOT / "book" / "_static" / "map.svg").read_text(encoding="utf-8")
@@ -61,3 +65,9 @@ def test_the_hours_of_the_whole_book_are_those_of_its_chapters():
     (read, more) = re.findall(r"about (\d+) hours to read, and about (\d+) for the exercises", PAGE)[0]
     assert int(read) == pytest.approx(sum(a for a, _ in each) / 60, abs=1)
     assert int(more) == pytest.approx(sum(b for _, b in each) / 60, abs=1)
+
+
+def test_the_picture_of_the_table_shows_the_numbers_of_the_cards():
+    """The picture keeps what it shows; after new weights `python tools/table_picture.py` draws it anew."""
+    with Image.open(PICTURE) as picture:
+        assert json.loads(picture.info["Description"]) == table_rows()

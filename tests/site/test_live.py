@@ -200,6 +200,23 @@ def test_a_larger_sheet_and_an_open_border(page):
     assert page.get_by_role("button", name="periodic").get_attribute("aria-pressed") == "false"
 
 
+FRAME = 1000 / 30  # milliseconds, at 30 frames a second
+
+
+@pytest.mark.parametrize("size", [64, 128])
+@pytest.mark.parametrize("boundary", ["periodic", "open"])
+def test_thirty_frames_a_second(page, size, boundary):
+    """The shortest of ten: what the page needs by itself, whatever else this machine does."""
+    page.get_by_role("button", name=f"{size} px").click()
+    page.get_by_role("button", name=boundary).click()
+    took = []
+    for _ in range(10):
+        page.get_by_role("button", name="Swap black and white").click()
+        page.wait_for_timeout(50)
+        took.append(float(page.locator(".mt-playground .mt-reading").get_attribute("data-milliseconds")))
+    assert min(took) < FRAME
+
+
 @pytest.mark.parametrize("target", ["one line", "a laminate", "a disc"])
 def test_the_loss_goes_down(page, target):
     page.emulate_media(reduced_motion="reduce")  # all steps at once
@@ -207,6 +224,15 @@ def test_the_loss_goes_down(page, target):
     page.locator(".mt-descent").get_by_role("button", name="Run").click()
     page.wait_for_function("/After 300 steps/.test(document.querySelector('.mt-descent .mt-reading').textContent)")
     assert float(page.inner_text(".mt-descent .mt-reading").split()[-1].rstrip(".")) < 1e-6
+
+
+def test_without_typed_arrays_the_page_says_so(browser, address):
+    page = browser.new_page()
+    page.add_init_script("delete window.Float64Array")
+    page.goto(address)
+    assert "could not start" in page.locator(".mt-playground").get_by_role("alert").inner_text()
+    assert page.locator(".mt-playground img").count() == 1
+    page.close()
 
 
 def test_without_scripts_a_picture_and_a_link_stay(browser, address):

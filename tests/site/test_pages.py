@@ -7,6 +7,9 @@ MICROTUTOR_NEEDS_BROWSER=1, which `.ci/run` sets, they fail instead.
 import functools
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
 from outline import pages
@@ -150,6 +153,25 @@ def test_page_is_complete_when_opened_from_a_file(opened, name):
     problems += page.evaluate(MATHEMATICS)
     problems += stuck_sliders(page)
     assert not problems
+
+
+def test_the_first_page_is_small_and_ready_at_once(browser):
+    """Opened from disk: the bytes of everything that it loads, and the time until its panel answers."""
+    times = []
+    for _ in range(3):  # the shortest: what the page needs by itself, whatever else this machine does
+        page, asked, said = browser.new_page(), set(), []
+        page.on("request", lambda request, asked=asked: asked.add(request.url.split("?")[0].split("#")[0]))
+        page.on("console", lambda message, said=said: said.append(message.text))
+        page.goto((SITE / f"{pages()[0]}.html").as_uri(), wait_until="commit")
+        page.get_by_role("button", name="Clear").first.click()
+        page.wait_for_function("document.querySelector('.mt-playground .mt-reading').textContent.includes('φ = 0. At')")
+        times.append(page.evaluate("performance.now()"))
+        page.wait_for_load_state("load")
+        page.close()
+        files = [Path(url2pathname(urlsplit(url).path)) for url in asked if url.startswith("file:")]
+        assert said == []
+        assert sum(file.stat().st_size for file in files) < 500_000, sorted((f.stat().st_size, f.name) for f in files)
+    assert min(times) < 1500  # milliseconds
 
 
 def test_the_site_leads_to_the_first_page(opened, server):

@@ -76,7 +76,8 @@ microtutor.pictures = (() => {
     add("path", { d: `M${left} ${top}V${height - bottom}H${width - 8}`, class: "axis" });
     for (let i = 0; i <= 2; i++) {
       const at = Math.round(((values.length - 1) * i) / 2);
-      if (i === 0 || at > 0) add("text", { x: X(at), y: height - bottom + 15, "text-anchor": "middle" }, String(at));
+      const place = i === 2 ? { x: width - 2, "text-anchor": "end" } : { x: X(at), "text-anchor": "middle" };
+      if (i === 0 || at > 0) add("text", { ...place, y: height - bottom + 15 }, String(at));
       const v = low + ((high - low) * i) / 2, named = log ? (Number.isInteger(v) ? `1e${v}` : "") : v.toPrecision(2);
       add("text", { x: left - 5, y: Y(log ? 10 ** v : v) + 4, "text-anchor": "end" }, named);
     }

@@ -30,7 +30,7 @@ microtutor.parts.mount("mt-playground", () => {
     });
     look();
     judge();
-    state.milliseconds = performance.now() - start;
+    reading.dataset.milliseconds = (performance.now() - start).toFixed(1);
   }
 
   /* Paints the sheet, and says what f is at the chosen shift. */
