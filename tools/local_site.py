@@ -2,10 +2,11 @@
 
 Mathematics is set by MathJax, which an installed package holds: what a page may load of it is copied to `_static`. It
 draws formulas as pictures (SVG), as a browser that opens a page from a file may refuse to load fonts for it. Thebe,
-which would run code on a far server, is left out. This module is an extension of Sphinx (`local_extensions` in
-`_config.yml`).
+which would run code on a far server, is left out. A page loads no script that it can do without. This module is an
+extension of Sphinx (`local_extensions` in `_config.yml`).
 """
 
+import re
 import shutil
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -34,6 +35,26 @@ def copy_mathjax(static: Path) -> None:
         shutil.copy(source / "LICENSE", target / "LICENSE")
 
 
+# The theme loads its icons twice: as a font, and as a script of 1.5 MB that a page would have to wait for.
+ICONS = re.compile(r'<script src="([^"]*fontawesome\.js[^"]*)"></script>')
+# Firefox loads no font for a page that is opened from a file: then, and only then, the script draws the icons.
+ICONS_WITHOUT_FONT = """<script>window.addEventListener("load", () => {
+  const draw = () => document.head.append(Object.assign(document.createElement("script"), { src: "%s" }));
+  document.fonts.load('900 1em "Font Awesome 6 Free"').then((found) => { if (!found.length) draw(); }, draw);
+});</script>"""
+MATHEMATICS = re.compile(r"\s*<script>window\.MathJax = .*?</script>\s*<script[^>]*tex-svg\.js\"></script>", re.DOTALL)
+
+
+def lightened(page: str) -> str:
+    """A built page without the scripts that it need not load: MathJax where no formula is, and the script of icons.
+
+    >>> lightened('<script src="a/fontawesome.js"></script>').count("fontawesome.js"), lightened("no script")
+    (1, 'no script')
+    """
+    page = ICONS.sub(lambda script: ICONS_WITHOUT_FONT % script[1], page)
+    return page if 'class="math' in page or "text_latex" in page else MATHEMATICS.sub("", page)
+
+
 # --- the extension of Sphinx ------------------------------------------------------------------------------------------
 def leave_out_thebe(app) -> None:
     """Take back what sphinx_thebe has set up: Jupyter Book loads it even where no button asks for it."""
@@ -44,13 +65,18 @@ def leave_out_thebe(app) -> None:
     app.registry.css_files[:] = [entry for entry in app.registry.css_files if entry[0] != "sphinx-thebe.css"]
 
 
-def add_mathjax(app, error) -> None:
-    if error is None and app.builder.format == "html":
-        copy_mathjax(Path(app.outdir) / "_static")
+def finish(app, error) -> None:
+    if error is not None or app.builder.format != "html":
+        return
+    site = Path(app.outdir)
+    copy_mathjax(site / "_static")
+    for path in site.rglob("*.html"):
+        if "_static" not in path.relative_to(site).parts:
+            path.write_text(lightened(path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def setup(app) -> dict:
     leave_out_thebe(app)
     app.connect("config-inited", lambda app, config: setattr(config, "mathjax_path", f"{MATHJAX}/tex-svg.js"))
-    app.connect("build-finished", add_mathjax)
+    app.connect("build-finished", finish)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

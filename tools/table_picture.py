@@ -9,6 +9,7 @@ from statistics import mean
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from outline import ROOT
+from result_picture import save
 
 from microtutor.evaluation.metrics import PAPER
 from microtutor.plotting import COLOURS
@@ -77,7 +78,7 @@ def draw(table: dict[str, dict[str, float]]) -> Figure:
 
 def main() -> None:
     table = rows()
-    draw(table).savefig(PICTURE, dpi=110, facecolor="white", metadata={"Description": json.dumps(table)})
+    save(draw(table), dpi=110, path=PICTURE, description=json.dumps(table))
     for name, values in table.items():
         print(f"{name:34}", "  ".join(f"{metric} {value:.3g}" for metric, value in values.items() if metric in PANELS))
 

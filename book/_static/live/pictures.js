@@ -83,11 +83,11 @@ microtutor.pictures = (() => {
     }
     add("text", { x: (left + width) / 2, y: height - 4, "text-anchor": "middle" }, xLabel);
     add("text", { x: 13, y: (height - bottom) / 2, "text-anchor": "middle", transform: `rotate(-90 13 ${(height - bottom) / 2})` }, yLabel);
+    add("path", { d: values.reduce((d, v, i) => `${d}${i ? "L" : "M"}${X(i).toFixed(1)} ${Y(v).toFixed(1)}`, ""), class: "curve" });
     for (const [name, value] of Object.entries(levels)) {
       add("path", { d: `M${left} ${Y(value)}H${width - 8}`, class: "level" });
-      add("text", { x: width - 10, y: Y(value) - 4, "text-anchor": "end" }, name);
+      add("text", { x: width - 12, y: Y(value) - 4, "text-anchor": "end", class: "name" }, name);
     }
-    add("path", { d: values.reduce((d, v, i) => `${d}${i ? "L" : "M"}${X(i).toFixed(1)} ${Y(v).toFixed(1)}`, ""), class: "curve" });
   }
 
   return { image, overlap, map, curve, shiftAt, signed };
