@@ -42,16 +42,17 @@ ICONS_WITHOUT_FONT = """<script>window.addEventListener("load", () => {
   const draw = () => document.head.append(Object.assign(document.createElement("script"), { src: "%s" }));
   document.fonts.load('900 1em "Font Awesome 6 Free"').then((found) => { if (!found.length) draw(); }, draw);
 });</script>"""
+ICON_OF_A_BRAND = ("fab fa-github", "fas fa-code-branch")  # the only one, for which a page would load another font
 MATHEMATICS = re.compile(r"\s*<script>window\.MathJax = .*?</script>\s*<script[^>]*tex-svg\.js\"></script>", re.DOTALL)
 
 
 def lightened(page: str) -> str:
-    """A built page without the scripts that it need not load: MathJax where no formula is, and the script of icons.
+    """A built page without what it need not load: MathJax where no formula is, icons as a script, and a second font.
 
     >>> lightened('<script src="a/fontawesome.js"></script>').count("fontawesome.js"), lightened("no script")
     (1, 'no script')
     """
-    page = ICONS.sub(lambda script: ICONS_WITHOUT_FONT % script[1], page)
+    page = ICONS.sub(lambda script: ICONS_WITHOUT_FONT % script[1], page).replace(*ICON_OF_A_BRAND)
     return page if 'class="math' in page or "text_latex" in page else MATHEMATICS.sub("", page)
 
 

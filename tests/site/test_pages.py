@@ -186,6 +186,21 @@ def test_the_first_page_is_small_and_ready_at_once(browser):
     assert min(times) < 1500  # milliseconds
 
 
+@pytest.mark.parametrize("fonts", [True, False])
+def test_icons_are_there_with_a_font_and_without(browser, fonts):
+    page, asked = browser.new_page(), []
+    page.on("request", lambda request: asked.append(request.url))
+    if not fonts:
+        page.route("**/webfonts/*", lambda route: route.abort())
+    page.goto((SITE / f"{pages()[0]}.html").as_uri())
+    if fonts:
+        page.wait_for_function("""document.fonts.check('900 1em "Font Awesome 6 Free"')""")
+    else:
+        page.locator("svg.fa-bars").first.wait_for()
+    assert any("fontawesome.js" in address for address in asked) != fonts
+    page.close()
+
+
 def test_the_site_leads_to_the_first_page(opened, server):
     page, problems = opened(f"{server}/")
     page.wait_for_url(f"{server}/{pages()[0]}.html")
