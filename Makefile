@@ -53,12 +53,12 @@ test-package: $(READY) ## test the package alone: unit tests and the examples in
 	@$(RUN) -m pytest -n $(WORKERS) --dist loadfile
 
 test-chapters: $(READY) ## run the chapters alone
-	@echo "Running every chapter and comparing its numbers (about 10 minutes on two cores) ..."
+	@echo "Running every chapter and comparing its numbers (about 12 minutes on two cores) ..."
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadscope -rs --nbval-lax --nbval-current-env \
 	  --nbval-cell-timeout 600 --nbval-sanitize-with tests/book/sanitize.cfg book
 
 lessons: $(READY) ## run the cells of every lesson plan, each plan by itself
-	@echo "Running the cells of every lesson plan, two for each chapter (tens of minutes on two cores) ..."
+	@echo "Running the cells of every lesson plan, two for each chapter (about 18 minutes on two cores) ..."
 	@$(RUN) -m pytest -q -m lessons -n $(WORKERS) --dist load --durations 10 tests/lessons
 
 $(COLAB)/.ready: tools/pins/colab.txt
@@ -102,7 +102,7 @@ versions: $(READY) ## measure headline numbers with each environment that is the
 
 # _build goes first: Sphinx would not run again a chapter that it has already read, not even one that failed.
 book: $(READY) ## run the chapters and build the book
-	@echo "Running every chapter and building the book (about 10 minutes on two cores) ..."
+	@echo "Running every chapter and building the book (about 20 minutes on two cores) ..."
 	@rm -rf _build
 	@$(VENV)/bin/jupyter-book build . -W -n --keep-going
 	@$(MAKE) --no-print-directory check-pages
@@ -119,7 +119,7 @@ lint: $(READY) ## check style and types
 	@$(RUN) -m pyright
 
 execute: $(READY) ## run the chapters and store their outputs (CHAPTERS="book/x.ipynb" for some)
-	@echo "Running the chapters and storing their outputs (about 10 minutes on two cores) ..."
+	@echo "Running the chapters and storing their outputs (about 20 minutes on two cores) ..."
 	@$(RUN) tools/execute.py $(CHAPTERS)
 
 colab: $(READY) ## make the Colab notebooks anew from the chapters

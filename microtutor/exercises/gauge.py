@@ -154,9 +154,9 @@ EXERCISES: dict[str, Exercise] = {
         asks="a function of a profile (N,) that gives its centre on the circle in pixels, from -N/2 to N/2",
         solution=_circle,
         cases=(
-            Case("one pixel", lambda: (_profile(0, 0, 1, 0, 0, 0, 0, 0),)),
-            Case("two pixels", lambda: (_profile(0, 1, 0, 2, 0, 0, 0, 0),)),
+            Case("one pixel", lambda: (_profile(0, 0, 0, 1, 0, 0, 0, 0),)),
             Case("across the border", lambda: (_profile(3, 1, 0, 0, 0, 0, 0, 2),)),
+            Case("two pixels", lambda: (_profile(0, 1, 0, 2, 0, 0, 0, 0),)),
             Case("a random profile", lambda: (_random(20, 5),)),
         ),
         mistakes={
@@ -165,6 +165,13 @@ EXERCISES: dict[str, Exercise] = {
             ),
             "the sign is wrong: F(1) has the angle -2πx/N for a pixel at x": lambda p: _circle(p, sign=1),
             "that is the angle in radians; a full circle is N pixels": lambda p: _circle(p) * 2 * math.pi / len(p),
+            "that is counted from 0 to N; a centre beyond N/2 lies N lower, below 0": lambda p: _circle(p) % len(p),
+            "sine and cosine are exchanged: atan2 takes the sum of p sin first": lambda p: (
+                (0.75 * len(p) - _circle(p)) % len(p) - len(p) / 2
+            ),
+            "the arctangent of a quotient knows only half of the circle; atan2 knows all of it": lambda p: (
+                (_circle(p) + len(p) / 4) % (len(p) / 2) - len(p) / 4
+            ),
         },
         hints=(
             "give the pixel x the angle 2πx/N, and average the unit vectors (cos, sin) with the profile as weights",

@@ -23,8 +23,8 @@ def _codes(scale: float, latents: int, width: float = 0.3) -> tuple[Tensor, Tens
     return scale * draws[0] + 1, draws[1] + 2 * math.log(width * scale)
 
 
-def _nats(mean: Tensor, log_variance: Tensor) -> Tensor:
-    variance = mean.var(0, correction=0) + log_variance.exp().mean(0)
+def _nats(mean: Tensor, log_variance: Tensor, *, correction: int = 0) -> Tensor:
+    variance = mean.var(0, correction=correction) + log_variance.exp().mean(0)
     return 0.5 * (variance.log() - log_variance.mean(0))
 
 
@@ -142,6 +142,9 @@ EXERCISES: dict[str, Exercise] = {
                 * ((mean.var(0, correction=0) + log_variance.exp().mean(0)).log() - log_variance.exp().mean(0).log())
             ),
             "the factor one half is missing": lambda mean, log_variance: 2 * _nats(mean, log_variance),
+            "the variance of the means is the sum of squares divided by n, and var(0) divides by n - 1": (
+                lambda mean, log_variance: _nats(mean, log_variance, correction=1)
+            ),
             "that is one sum; the latents are asked for one by one": lambda mean, log_variance: _nats(
                 mean, log_variance
             ).sum(),

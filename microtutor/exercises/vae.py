@@ -43,16 +43,33 @@ def _kl(mean: Tensor, log_variance: Tensor, *, one: float = 1.0) -> Tensor:
     return 0.5 * (mean.square() + log_variance.exp() - one - log_variance).sum(-1)
 
 
-def _whitened(mean: Tensor, log_variance: Tensor, *, own: bool = True, centred: bool = True) -> Tensor:
-    spread = mean.var(0, correction=0) if centred else mean.square().mean(0)
+def _whitened(
+    mean: Tensor, log_variance: Tensor, *, own: bool = True, centred: bool = True, correction: int = 0
+) -> Tensor:
+    spread = mean.var(0, correction=correction) if centred else mean.square().mean(0)
     total = spread + log_variance.exp().mean(0) if own else spread
     return 0.5 * (total.log() - log_variance.mean(0)).sum()
 
 
-def _mean_picture(z: float, mean: Tensor, sigma: Tensor, pictures: Tensor, *, tall: bool = True) -> Tensor:
-    density = (-0.5 * ((z - mean) / sigma).square()).exp()
-    weights = density / sigma if tall else density
-    return (weights[:, None, None] * pictures).sum(0) / weights.sum()
+def _weights(z: float, mean: Tensor, sigma: Tensor, *, half: float = 0.5, tall: bool = True) -> Tensor:
+    """What each picture counts, before the division by the sum."""
+    density = (-half * ((z - mean) / sigma).square()).exp()
+    return density / sigma if tall else density
+
+
+def _mixed(weights: Tensor, pictures: Tensor) -> Tensor:
+    return (weights[:, None, None] * pictures).sum(0)
+
+
+def _mean_picture(
+    z: float, mean: Tensor, sigma: Tensor, pictures: Tensor, *, half: float = 0.5, tall: bool = True
+) -> Tensor:
+    weights = _weights(z, mean, sigma, half=half, tall=tall)
+    return _mixed(weights / weights.sum(), pictures)
+
+
+def _columns_weighted(weights: Tensor, pictures: Tensor) -> Tensor:
+    return (weights / weights.sum() * pictures).sum(0)  # runs, as there are as many pictures as columns
 
 
 def _nearest(z: float, mean: Tensor, pictures: Tensor) -> Tensor:
@@ -165,6 +182,21 @@ EXERCISES: dict[str, Exercise] = {
             "a narrow cloud is tall: the density has the factor 1/σ": (
                 lambda z, mean, sigma, pictures: _mean_picture(z, mean, sigma, pictures, tall=False)
             ),
+            "the factor 1/2 in the exponent is missing": (
+                lambda z, mean, sigma, pictures: _mean_picture(z, mean, sigma, pictures, half=1.0)
+            ),
+            "the weights are not yet divided by their sum": (
+                lambda z, mean, sigma, pictures: _mixed(_weights(z, mean, sigma), pictures)
+            ),
+            "the densities are not yet divided by their sum": (
+                lambda z, mean, sigma, pictures: _mixed(_weights(z, mean, sigma), pictures) / math.sqrt(2 * math.pi)
+            ),
+            "the weighted pictures are summed; their mean would divide by the number of pictures once more": (
+                lambda z, mean, sigma, pictures: _mean_picture(z, mean, sigma, pictures) / len(pictures)
+            ),
+            "the weights go along the columns of the pictures; weights[:, None, None] gives one to each picture": (
+                lambda z, mean, sigma, pictures: _columns_weighted(_weights(z, mean, sigma), pictures)
+            ),
         },
         hints=(
             "the weight of a picture is the density of its cloud at z, divided by the sum of all densities",
@@ -192,6 +224,9 @@ EXERCISES: dict[str, Exercise] = {
                 lambda mean, log_variance: _whitened(mean, log_variance, centred=False)
             ),
             "the factor 1/2 is missing": lambda mean, log_variance: 2 * _whitened(mean, log_variance),
+            "C is a mean over the images that are there, and var(0) divides by one less than their number": (
+                lambda mean, log_variance: _whitened(mean, log_variance, correction=1)
+            ),
         },
         hints=(
             "first C of each latent: the variance of its means over the images, plus the mean of its σ²",
