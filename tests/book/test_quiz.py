@@ -6,9 +6,11 @@ import pytest
 import yaml
 from outline import ROOT
 
+from tests.book.test_exercises import LEVELS
+
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 PARTS = [(part, following) for part, following in zip(TOC["parts"], TOC["parts"][1:]) if part.get("numbered")]
-QUESTION = re.compile(r"^\*\*(\d+)\. ([^\n]+)\*\*\n(.*?)(?=^\*\*\d|\Z)", re.MULTILINE | re.DOTALL)
+QUESTION = re.compile(r"^\*\*(\d+)\. ([^\n]+)\*\*(?: \*(\w+)\*)?\n(.*?)(?=^\*\*\d|\Z)", re.MULTILINE | re.DOTALL)
 ANSWER = re.compile(r"^<details><summary>([A-D])\. (.+?)</summary>(.+)</details>$", re.MULTILINE)
 
 
@@ -29,7 +31,7 @@ class TestQuiz:
     def test_has_one_right_answer_to_each_question_and_explains_all(self, part, following):
         quiz = self.quiz(following)
         assert [int(number) for number, *_ in quiz] == list(range(1, len(quiz) + 1))
-        for _, question, rest in quiz:
+        for _, question, _, rest in quiz:
             answers = ANSWER.findall(rest)
             assert [letter for letter, *_ in answers] == list("ABCD"[: len(answers)])
             assert len(answers) >= 3
@@ -37,6 +39,13 @@ class TestQuiz:
             assert sum(said.startswith("Right: ") for _, _, said in answers) == 1
             assert all(said.startswith(("Right: ", "Not quite: ")) and len(said.split()) > 6 for *_, said in answers)
             assert rest.count("<details>") == len(answers)
+
+    def test_gives_each_question_a_level_and_says_what_the_levels_mean(self, part, following):
+        levels = [level for _, _, level, _ in self.quiz(following)]
+        assert set(levels) == set(LEVELS), "a level after each question, *easy*, *medium* or *hard*, and each of them once"
+        text = (ROOT / f"{following['chapters'][0]['file']}.md").read_text(encoding="utf-8")
+        introduction = text.split("**1. ")[0]
+        assert [introduction.count(f"*{level}*") for level in LEVELS] == [1, 1, 1]
 
     def test_the_right_letter_cannot_be_guessed(self, part, following):
         right = [
