@@ -2,10 +2,13 @@
 
     lesson = read(ROOT / "book/lessons/counting_pairs.md")
     lesson.plans[50].rows[0]                 # minutes, headings, what happens, what to expect
+    lesson.board                             # what stands on the board at the end, line by line
     named_cells(lesson, lesson.plans[50])    # the code cells, in the order of the lesson
 
 A plan is a table in which each row names headings of the chapter. A heading stands for the code cells below it, up to
 the next heading of any level; *Start* stands for those before the first one, and comes first in any case.
+
+Both plans share one board, a list below the heading *On the board*; what only the longer one writes begins with LONGER.
 """
 
 import builtins
@@ -23,6 +26,8 @@ from outline import ROOT
 FOLDER = ROOT / "book" / "lessons"
 START = "Start"
 LENGTHS = (50, 90)  # minutes
+LONGER = "*90 minutes:* "
+BOARD = re.compile(r"^## On the board\s*$(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 ROW = re.compile(r"^\|\s*(\d+)\s*[-–]\s*(\d+)\s*\|(.*)\|\s*$", re.MULTILINE)
 CELLS = re.compile(r"(?<!\\)\|")
 LINK = re.compile(r"\[((?:[^\]\\]|\\.)+)\]\(\.\./([\w-]+)\.ipynb\)")
@@ -56,12 +61,13 @@ class Plan:
 
 @dataclass(frozen=True)
 class Lesson:
-    """A page of plans: the chapter that it is about, its title, its first paragraph, and the plans by minutes."""
+    """A page of plans: its chapter, title, its first paragraph, the plans by minutes, and the lines on the board."""
 
     chapter: Path
     title: str
     before: str
     plans: dict[int, Plan]
+    board: tuple[str, ...]
 
 
 def read(path: Path) -> Lesson:
@@ -74,9 +80,10 @@ def read(path: Path) -> Lesson:
     title = re.match(r"# Lesson: (.+)\n", text)
     if not title:
         raise ValueError(f"{path.name} does not begin with '# Lesson: <title of the chapter>'")
-    before, *parts = re.split(r"^## (\d+) minutes\s*$", text[title.end() :], flags=re.MULTILINE)
+    board = tuple(line for section in BOARD.findall(text) for line in re.findall(r"^- (.+)$", section, re.MULTILINE))
+    before, *parts = re.split(r"^## (\d+) minutes\s*$", BOARD.sub("", text[title.end() :]), flags=re.MULTILINE)
     plans = {int(minutes): plan(part, path) for minutes, part in zip(parts[::2], parts[1::2])}
-    return Lesson(path.parent.parent / f"{path.stem}.ipynb", title[1].strip(), before.strip(), plans)
+    return Lesson(path.parent.parent / f"{path.stem}.ipynb", title[1].strip(), before.strip(), plans, board)
 
 
 def plan(text: str, path: Path) -> Plan:

@@ -5,7 +5,7 @@ import tempfile
 
 import nbformat
 import pytest
-from lessons import FOLDER, LENGTHS, START, cells_under, headings_in, named_cells, read, undefined
+from lessons import FOLDER, LENGTHS, LONGER, START, cells_under, headings_in, named_cells, read, undefined
 from nbclient import NotebookClient
 from outline import chapters, pages
 from stored_outputs import reason_not_to_run
@@ -13,6 +13,7 @@ from stored_outputs import reason_not_to_run
 PLANS = [path for path in sorted(FOLDER.glob("*.md")) if path.stem != "index"]
 EACH = [pytest.param(path, minutes, id=f"{path.stem}-{minutes}") for path in PLANS for minutes in LENGTHS]
 SECONDS_PER_CELL = 600
+NUMBER = re.compile(r"\d[\d,]*\.\d+|\d[\d,]+\d")  # those of one or two digits are counted in the head
 
 
 def test_every_chapter_has_a_lesson_in_the_book():
@@ -31,6 +32,19 @@ class TestLesson:
         lesson = read(path)
         assert len(lesson.before.split()) > 20
         assert list(lesson.plans) == list(LENGTHS)
+
+    def test_says_what_stands_on_the_board(self, path):
+        board = read(path).board
+        assert sum(not line.startswith(LONGER) for line in board) >= 3
+        assert len(board) <= 6
+        assert all(3 <= len(line.split()) <= 60 for line in board), "a line of the board is short"
+        assert not any(line.count("$") % 2 for line in board)
+
+    def test_long_numbers_on_the_board_stand_in_the_chapter_or_in_a_plan(self, path):
+        lesson = read(path)
+        rows = (f"{row.happens} {row.expected}" for plan in lesson.plans.values() for row in plan.rows)
+        known = set(NUMBER.findall(" ".join([lesson.chapter.read_text(encoding="utf-8"), *rows])))
+        assert not {number for line in lesson.board for number in NUMBER.findall(line)} - known
 
     def test_its_chapter_links_it(self, path):
         text = read(path).chapter.read_text(encoding="utf-8")
@@ -98,6 +112,11 @@ Skip: the rest.
 ## 90 minutes
 
 Nothing yet.
+
+## On the board
+
+- $1 + 1 = 2$
+- *90 minutes:* a ring of 12 places
 """
 
 
@@ -118,6 +137,8 @@ def test_a_page_is_read(page):
     assert (first.happens, first.expected) == ("ask: why?", r"$\|x\|$, a distance")
     assert (second.headings, second.happens, second.expected) == ((), "on paper", "")
     assert lesson.plans[90].rows == ()
+    assert lesson.plans[90].after == "Nothing yet."
+    assert lesson.board == ("$1 + 1 = 2$", f"{LONGER}a ring of 12 places")
 
 
 @pytest.mark.parametrize(
