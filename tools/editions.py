@@ -64,10 +64,12 @@ class Teacher(Edition):
             f"**In the lesson of {minutes} minutes.** {writer.text(plan.after)}"
             for minutes, plan in self.lesson.plans.items()
         )
+        board = writer.text("\n".join(f"- {line}" for line in self.lesson.board))
         return (
             f"Chapter {numbers()[self.page]} of *{outline.config()['title']}*, for teachers: solutions are open, and "
             "boxes say what the plans for 50 and 90 minutes do in a section.\n\n"
-            f"{writer.text(self.lesson.before)}\n\n{left_out}\n\n{writer.text(start)}"
+            f"{writer.text(self.lesson.before)}\n\n{left_out}\n\n"
+            f"**On the board at the end of the lesson**\n\n{board}\n\n{writer.text(start)}"
         )
 
     def read_all(self, cells: Sequence[NotebookNode]) -> None:

@@ -90,6 +90,10 @@ class TestTeacher:
             for row in plan.rows:
                 assert text.count(f"**Lesson of {minutes} minutes, from {row.start} to {row.end}**") == 1
 
+    def test_begins_with_what_stands_on_the_board(self, path, book):
+        first = edition(path, book, Teacher).cells[0].source
+        assert all(f"\n- {line}\n" in first for line in read(ROOT / "book" / "lessons" / f"{path.stem}.md").board)
+
     def test_answers_of_the_quiz_are_open(self, path, book):
         (quiz,) = (cell.source for cell in edition(path, book, Teacher).cells if "## Check yourself" in cell.source)
         assert quiz.count("<details open>") >= 2 * len(questions(quiz)) > 0
