@@ -57,9 +57,9 @@ test-chapters: $(READY) ## run the chapters alone
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadscope -rs --nbval-lax --nbval-current-env \
 	  --nbval-cell-timeout 600 --nbval-sanitize-with tests/book/sanitize.cfg book
 
-lessons: $(READY) ## run the cells of every lesson plan, each plan by itself
+lessons: $(READY) ## run the cells of every lesson plan, each plan by itself (ONLY="gauge or vae" for some)
 	@echo "Running the cells of every lesson plan, two for each chapter (about 18 minutes on two cores) ..."
-	@$(RUN) -m pytest -q -m lessons -n $(WORKERS) --dist load --durations 10 tests/lessons
+	@$(RUN) -m pytest -q -m lessons -n $(WORKERS) --dist load --durations 10 $(if $(ONLY),-k "$(ONLY)") tests/lessons
 
 $(COLAB)/.ready: tools/pins/colab.txt
 	@echo "Setting up $(COLAB) with $$($(COLAB_PYTHON) --version) (about 2 minutes and 5 GB, once); Colab has 3.13 ..."
