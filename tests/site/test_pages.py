@@ -51,6 +51,7 @@ TOO_WIDE = """() => {
   for (const element of document.querySelectorAll(".bd-article-container *")) {
     const box = element.getBoundingClientRect();
     if (box.width === 0 || box.right <= width + RIM) continue;
+    if (element.closest("mjx-assistive-mml")) continue;  // for screen readers: clipped to nothing
     let parent = element.parentElement;
     while (parent && !scrolls(parent)) parent = parent.parentElement;
     if (!parent) problems.push(`${element.tagName} ${element.className} ends at ${box.right} px of ${width} px`);
