@@ -109,8 +109,8 @@ book: $(READY) ## run the chapters and build the book
 	@echo "The book is built. Its first page: $(CURDIR)/_build/html/book/index.html"
 
 check-pages: $(READY)
-	@echo "Checking the built pages, in a browser where there is one (about two minutes) ..."
-	@$(RUN) -m pytest -q -rs tests/book/test_site.py tests/site
+	@echo "Checking the built pages, in a browser where there is one (about five minutes) ..."
+	@$(RUN) -m pytest -q -rs -n $(WORKERS) tests/book/test_site.py tests/site
 
 lint: $(READY) ## check style and types
 	@echo "Checking style and types (seconds) ..."
