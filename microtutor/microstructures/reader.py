@@ -34,7 +34,7 @@ from microtutor.microstructures.images import (
     label_values,
     otsu_thresholds,
 )
-from microtutor.microstructures.regions import INFO_BAR, find_info_bar, mask_of, slices_of
+from microtutor.microstructures.regions import INFO_BAR, find_info_bar, info_bar, mask_of, slices_of
 from microtutor.microstructures.tiff import METRES, unit_of
 
 RAW = (".raw", ".bin", ".dat", ".vol")
@@ -273,17 +273,14 @@ def _known(read: _Read, mask: Any, box: tuple[slice, ...], grey: np.ndarray) -> 
     if isinstance(mask, str) and mask == INFO_BAR:
         rows = find_info_bar(grey, read.name)
         known[rows] = 0
-        offset = box[0].start or 0
-        notes.append(f"info bar: rows {rows.start + offset} to {rows.stop + offset - 1} are left out")
+        notes.append(f"info bar: {_named(rows, box)} are left out")
     elif mask is not None:
         given = mask_of(mask, read.values.shape)[box]
         known *= given
         notes += _left_out(given > 0, "masked")
-    elif read.phase_names is None and (rows := _likely_info_bar(grey)):
-        offset = box[0].start or 0
-        first, last = rows.start + offset, rows.stop + offset - 1
+    elif read.phase_names is None and _is_grey(grey) and (rows := info_bar(grey)):
         notes.append(
-            f"rows {first} to {last} look like an info bar and count as material; the mask {INFO_BAR} leaves them out"
+            f"{_named(rows, box)} look like an info bar and count as material; the mask {INFO_BAR} leaves them out"
         )
     if not known.any():
         raise ValueError(f"expected pixels that are known in {read.name}, got none: all are masked or without a value; "
@@ -291,14 +288,15 @@ def _known(read: _Read, mask: Any, box: tuple[slice, ...], grey: np.ndarray) -> 
     return known, notes
 
 
-def _likely_info_bar(grey: np.ndarray) -> slice | None:
-    """The rows of an info bar, if a grey picture has one; a picture of few values may end in one of them by chance."""
-    if grey.ndim != 2 or len(np.unique(grey[::8, ::8])) < FEWEST_GREYS:
-        return None
-    try:
-        return find_info_bar(grey)
-    except ValueError:
-        return None
+def _is_grey(grey: np.ndarray) -> bool:
+    """Whether it is one picture of many grey values; one of few may end in a strip of one of them by chance."""
+    return grey.ndim == 2 and len(np.unique(grey[::8, ::8])) >= FEWEST_GREYS
+
+
+def _named(rows: slice, box: tuple[slice, ...]) -> str:
+    """Rows of what a crop leaves, by their numbers in the whole picture."""
+    offset = box[0].start or 0
+    return f"rows {rows.start + offset} to {rows.stop + offset - 1}"
 
 
 def _left_out(known: np.ndarray, why: str) -> list[str]:

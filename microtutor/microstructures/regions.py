@@ -142,15 +142,22 @@ def find_info_bar(grey: np.ndarray, name: str = "the picture") -> slice:
     """
     if grey.ndim != 2:
         raise ValueError(f"expected one picture to look for an info bar in, got {describe(grey)}; leave boxes out")
+    if (rows := info_bar(grey)) is None:
+        raise ValueError(
+            f"expected an info bar in {name}, got no strip of whole rows at its bottom or top that a straight edge "
+            "sets off; leave its rows out by their numbers, as mask='850:,:', or take crop="
+        )
+    return rows
+
+
+def info_bar(grey: np.ndarray) -> slice | None:
+    """The rows that `find_info_bar` finds in a picture (height, width), or None."""
     finite = np.isfinite(grey)
     grey = np.where(finite, grey, np.median(grey[finite]) if finite.any() else 0)
     height = len(grey)
     strips = [height - _first_row_of_bar(grey), height - _first_row_of_bar(grey[::-1])]
     if not max(strips):
-        raise ValueError(
-            f"expected an info bar in {name}, got no strip of whole rows at its bottom or top that a straight edge "
-            "sets off; leave its rows out by their numbers, as mask='850:,:', or take crop="
-        )
+        return None
     return slice(height - strips[0], height) if strips[0] >= strips[1] else slice(0, strips[1])
 
 

@@ -172,7 +172,6 @@ class TwoPointStatistics(TransformerMixin, BaseEstimator):
         dtype: Any = self.dtype or ["float32", "float64"]  # of a list, what is not in it becomes the first
         X, finite = self._with_its_mask(X)
         shape = None if reset else self.image_shape_
-        self._check_one_shape(X)
         try:
             if (X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim) > 2:
                 X = check_array(X, dtype=dtype, allow_nd=True, ensure_all_finite=finite, input_name="X", estimator=self)
@@ -187,16 +186,6 @@ class TwoPointStatistics(TransformerMixin, BaseEstimator):
             self.image_shape_ = shape or self._shape_of_rows(X.shape[1])
         images = torch.from_numpy(np.require(X, requirements=["C", "W"])).reshape(-1, *self.image_shape_)
         return images[:, 0] if self._has_channels(images) and images.shape[1] == 1 else images
-
-    def _check_one_shape(self, X: Any) -> None:
-        """Refuse a list of images of several shapes, of which numpy would only say that it is inhomogeneous."""
-        shapes = dict.fromkeys(np.shape(image) for image in X) if isinstance(X, (list, tuple)) else {}
-        if len(shapes) > 1 and all(hasattr(image, "shape") for image in X):
-            first, other = list(shapes)[:2]
-            raise ValueError(
-                f"expected images of one shape, as their statistics become rows of one table, got {first} and {other}; "
-                "cut them to one size, or take microtutor.tables.picture_table for pictures of any size"
-            )
 
     def _with_its_mask(self, X: Any) -> tuple[Any, Any]:
         """X with NaN where it brings a mask that hides something, and what scikit-learn shall say to NaN."""
@@ -221,6 +210,14 @@ class TwoPointStatistics(TransformerMixin, BaseEstimator):
 
     def _in_one_sentence(self, error: Exception, X: Any, reset: bool) -> str:
         """What scikit-learn says to images that it refuses, after what was expected."""
+        if isinstance(X, (list, tuple)) and all(hasattr(image, "shape") for image in X):
+            shapes = list(dict.fromkeys(tuple(image.shape) for image in X))
+            if len(shapes) > 1:
+                return (
+                    "expected images of one shape, as their statistics become rows of one table, got "
+                    f"{shapes[0]} and {shapes[1]}; cut them to one size, or take microtutor.tables.picture_table for "
+                    "pictures of any size"
+                )
         told = " ".join(str(error).split())
         return told if told.startswith("expected") else f"{self._wanted(reset, X)}: {told}"
 

@@ -424,3 +424,5 @@ def test_images_of_several_shapes_are_told():
         TwoPointStatistics().fit(images)
     with pytest.raises(ValueError, match="expected images of one shape"):
         TwoPointStatistics().fit(images[:1]).transform(images)
+    with pytest.raises(ValueError, match=r"^expected images of shape \(n, H, W\) .* got a list: "):
+        TwoPointStatistics().fit([[[1.0, 2.0], [3.0]]])  # one image whose rows differ
