@@ -15,6 +15,7 @@ import json
 import operator
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from outline import ROOT, chapters
@@ -91,6 +92,7 @@ def leaves(value: object, path: str = "") -> Iterator[tuple[str, float]]:
         yield path, float(value)
 
 
+@cache
 def record(name: str) -> dict[str, float]:
     return dict(leaves(json.loads((RESULTS / name).read_text(encoding="utf-8"))))
 

@@ -5,7 +5,6 @@ microtutor.parts.mount("mt-nine-numbers", ({ weights: address }) => {
   const { evenSide, decoder, fourier, parts, pictures } = microtutor;
   const { make, button, list, figure, say } = parts;
   const N = 224, LATENTS = 9, MOST = 4, STEP = 0.05, DRAW = "a draw from the prior";
-  if (!window.Float64Array) throw new Error("it has no typed arrays");
 
   /* Before the decoder is there: a still picture, and a button that asks for it. */
   const still = document.querySelector(".mt-nine-numbers img").cloneNode();

@@ -65,11 +65,18 @@ microtutor.parts = (() => {
     };
   }
 
+  /* The way of an arrow key, [down, right] in pixels, longer with the shift key; undefined for another key. */
+  function arrow({ key, shiftKey }) {
+    const way = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[key];
+    return way?.map((v) => v * (shiftKey ? 8 : 1));
+  }
+
   /* Fills each element of a class with a panel; what it held, a still picture, stays where something goes wrong. */
   function mount(name, build) {
     const start = () => {
       for (const place of document.querySelectorAll(`.${name}`)) {
         try {
+          if (!window.Float64Array) throw new Error("it has no typed arrays");
           const panel = build(place.dataset);
           place.replaceChildren(...panel);
           place.classList.add("mt-live");
@@ -82,5 +89,5 @@ microtutor.parts = (() => {
     else start();
   }
 
-  return { make, button, choice, list, canvas, svg, figure, say, oncePerFrame, mount };
+  return { make, button, choice, list, canvas, svg, figure, say, oncePerFrame, arrow, mount };
 })();

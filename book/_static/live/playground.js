@@ -58,7 +58,8 @@ microtutor.parts.mount("mt-playground", () => {
   /* How far the map is from the one that a challenge asks for. */
   function judge() {
     if (!state.goal) return;
-    const error = fourier.statisticsError(fourier.autocorrelation(sheet.m, sheet.n), state.goal.f);
+    const f = state.boundary === "periodic" ? state.f : fourier.autocorrelation(sheet.m, sheet.n);
+    const error = fourier.statisticsError(f, state.goal.f);
     const solved = error < SOLVED;
     news.textContent = solved
       ? `Solved: the statistics error is ${say(error)}, below ${SOLVED.toExponential(0)}. Your drawing may be a shifted copy of the hidden one, or one turned by 180°; their maps are equal.`
@@ -91,24 +92,28 @@ microtutor.parts.mount("mt-playground", () => {
     if (state.goal) challenge(challenges.value);
   }
 
-  const turned = (place) => (k) => {
-    const { n, m } = sheet, [y, x] = place(Math.floor(k / n), k % n, n);
-    return m[((y + n) % n) * n + ((x + n) % n)];
-  };
-  const rearranged = (place) => sheet.set(Float64Array.from({ length: sheet.n ** 2 }, (_, k) => turned(place)(k)));
+  /* Puts at each pixel [y, x] what stood at place(y, x, n). */
+  function rearrange(place) {
+    const { n, m } = sheet;
+    sheet.set(Float64Array.from({ length: n * n }, (_, k) => {
+      const [y, x] = place(Math.floor(k / n), k % n, n);
+      return m[((y + n) % n) * n + ((x + n) % n)];
+    }));
+  }
 
   /* Two images that no shift and no half turn turns into each other, and that have one map. */
   function showHomometric() {
     twins.hidden = !twins.hidden;
     if (twins.hidden) return;
-    twins.replaceChildren(...[false, true].flatMap((second) => {
-      const m = structures.homometric(64, second), picture = parts.canvas(`Image ${second ? "B" : "A"} of the pair`);
-      const its = parts.canvas(`Map of image ${second ? "B" : "A"}`);
+    const images = [false, true].map((second) => structures.homometric(64, second));
+    const maps = images.map((m) => fourier.autocorrelation(m, 64));
+    twins.replaceChildren(...images.flatMap((m, i) => {
+      const name = "AB"[i], picture = parts.canvas(`Image ${name} of the pair`), its = parts.canvas(`Map of image ${name}`);
       pictures.image(picture, m, 64);
-      pictures.map(its, fourier.autocorrelation(m, 64), 64);
-      return [figure(`image ${second ? "B" : "A"}`, picture), figure(`its map`, its)];
+      pictures.map(its, maps[i], 64);
+      return [figure(`image ${name}`, picture), figure("its map", its)];
     }));
-    const difference = fourier.statisticsError(...[false, true].map((second) => fourier.autocorrelation(structures.homometric(64, second), 64)));
+    const difference = fourier.statisticsError(...maps);
     twins.append(make("p", {}, `The two images differ, and the mean squared difference of their maps is ${difference.toExponential(0)}, which is rounding.`));
   }
 
@@ -129,11 +134,11 @@ microtutor.parts.mount("mt-playground", () => {
   };
   for (const move of ["pointermove", "pointerdown"]) map.addEventListener(move, pointed);
   map.addEventListener("keydown", (event) => {
-    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+    const step = parts.arrow(event);
     if (!step) return;
     event.preventDefault();
     const half = sheet.n / 2;
-    state.shift = state.shift.map((v, i) => Math.min(Math.max(v + step[i] * (event.shiftKey ? 8 : 1), -half), half - 1));
+    state.shift = state.shift.map((v, i) => Math.min(Math.max(v + step[i], -half), half - 1));
     look();
   });
 
@@ -163,8 +168,8 @@ microtutor.parts.mount("mt-playground", () => {
       figure("draw here: the phase is black", sheet.element), figure("map of f, zero shift in the middle", map), figure("radial average of f", curve), goal),
     reading, news,
     make("div", { class: "mt-row" }, make("span", {}, "Equal statistics: "),
-      button("Shift it", () => rearranged((y, x, n) => [y - n / 4, x - n / 8])),
-      button("Turn it by 180°", () => rearranged((y, x, n) => [n - y, n - x])),
+      button("Shift it", () => rearrange((y, x, n) => [y - n / 4, x - n / 8])),
+      button("Turn it by 180°", () => rearrange((y, x, n) => [n - y, n - x])),
       button("Two images with one map", showHomometric),
       make("label", {}, "Challenge: draw something with the map of ", challenges)),
     twins,

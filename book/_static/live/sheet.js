@@ -81,12 +81,12 @@ microtutor.Sheet = class {
   }
 
   key(event) {
-    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+    const step = microtutor.parts.arrow(event);
     if (event.key === "Escape") { this.keys = false; this.mark([]); return; }
     if (!step && event.key !== " ") return;
     event.preventDefault();
     this.keys = true;
-    if (step) this.cursor = this.cursor.map((v, i) => Math.min(Math.max(v + step[i] * (event.shiftKey ? 8 : 1), 0), this.n - 1));
+    if (step) this.cursor = this.cursor.map((v, i) => Math.min(Math.max(v + step[i], 0), this.n - 1));
     if (event.key === " ") this.stroke(this.cursor, this.cursor);
     this.mark([]);
   }
