@@ -151,7 +151,11 @@ def find_info_bar(grey: np.ndarray, name: str = "the picture") -> slice:
 
 
 def info_bar(grey: np.ndarray) -> slice | None:
-    """The rows that `find_info_bar` finds in a picture (height, width), or None."""
+    """The rows that `find_info_bar` finds in grey values (height, width), or None where there is no such strip.
+
+    >>> info_bar(np.random.default_rng(0).random((40, 40))) is None
+    True
+    """
     finite = np.isfinite(grey)
     grey = np.where(finite, grey, np.median(grey[finite]) if finite.any() else 0)
     height = len(grey)
