@@ -15,6 +15,10 @@ if "google.colab" in sys.modules:
     %pip install -q --no-deps {wheel}"""
 ABSOLUTE_PATH = re.compile(r"(?<![\w.:/])(/(home|Users|root|tmp|work|mnt|private|var)/\w|[A-Z]:\\\\?\w)")
 LARGEST_IMAGE = 100_000  # bytes
+# A formula within a sentence does not break: one of more signs than this leaves a page of a phone, 390 px wide.
+LONGEST_FORMULA = 30
+NOT_A_SENTENCE = re.compile(r"\$\$.*?\$\$|```.*?```|`[^`]*`", re.DOTALL)
+NO_SIGN = re.compile(r"\\(?:frac|text|operatorname|math\w+|hat|bar|[bB]ig[lrg]?|left|right)\b|\\[,;! ]|[{}_^&\s]")
 
 
 def notebooks():
@@ -56,6 +60,16 @@ def test_the_table_of_contents_matches_the_files():
     files = [*(ROOT / "book").glob("*.[mi][dp]*"), *(path for folder in folders for path in folder.glob("*.md"))]
     there = {str(path.relative_to(ROOT).with_suffix("")) for path in files}
     assert set(pages()) == there
+
+
+@pytest.mark.parametrize("name", pages())
+def test_a_formula_in_a_sentence_fits_on_a_phone(name):
+    path = ROOT / f"{name}.md"
+    text = path.read_text(encoding="utf-8") if path.exists() else text_cells(ROOT / f"{name}.ipynb")
+    formulas = re.findall(r"(?<!\\)\$([^$]+)\$", NOT_A_SENTENCE.sub("", text))
+    signs = {formula: len(re.sub(r"\\[A-Za-z]+", "#", NO_SIGN.sub("", formula))) for formula in formulas}
+    long = [formula for formula, number in signs.items() if number > LONGEST_FORMULA]
+    assert not long, f"set it between $$ and $$, or in parts: {long}"
 
 
 def test_jupyter_book_is_of_the_first_generation():
