@@ -7,7 +7,8 @@ microtutor.evenSide = (() => {
   /* The Fourier transform of each column of n rows, of `wide` numbers each. A stage joins p rows that lie far apart, with
      the weights of a transform of length p; what is left are transforms that are p times shorter. */
   function transformColumns(re, im, n, wide) {
-    for (let length = n, run = wide, p = 2; length > 1; length /= p, run *= p) {
+    for (let length = n, run = wide, p = 4; length > 1; length /= p, run *= p) {
+      if (length % p) p = 2;
       while (length % p) p++;
       const toRe = new Float64Array(re.length), toIm = new Float64Array(re.length), rest = length / p;
       for (let k = 0; k < rest; k++) {
@@ -67,7 +68,9 @@ microtutor.evenSide = (() => {
       }
     }
     [re, im] = transformColumns(toRe, toIm, n, half);
-    return Float64Array.from({ length: n * n }, (_, i) => (i % n < half ? re : im)[Math.floor(i / n) * half + (i % half)]);
+    const f = new Float64Array(n * n);
+    for (let y = 0; y < n; y++) for (let x = 0; x < half; x++) { f[y * n + x] = re[y * half + x]; f[y * n + half + x] = im[y * half + x]; }
+    return f;
   }
 
   return { autocorrelation };

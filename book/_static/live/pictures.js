@@ -9,16 +9,18 @@ microtutor.pictures = (() => {
     [165, 156, 116], [195, 179, 105], [225, 204, 85], [254, 232, 56]];
   const BLUE = [86, 180, 233], ORANGE = [230, 159, 0], BLACK = [0, 0, 0], WHITE = [255, 255, 255];
 
-  function cividis(share) {
-    const place = Math.min(Math.max(share, 0), 1) * (CIVIDIS.length - 1), below = Math.min(Math.floor(place), 8);
+  const COLOURS = 256; // of a map, made once, for shares from 0 to 1
+  const between = Array.from({ length: COLOURS }, (_, k) => {
+    const place = (k / (COLOURS - 1)) * (CIVIDIS.length - 1), below = Math.min(Math.floor(place), CIVIDIS.length - 2);
     return CIVIDIS[below].map((c, i) => c + (CIVIDIS[below + 1][i] - c) * (place - below));
-  }
+  });
+  const cividis = (share) => between[Math.round((COLOURS - 1) * Math.min(Math.max(share, 0), 1))];
 
   function paint(canvas, n, colourOf) {
     canvas.width = canvas.height = n; // the page's style enlarges it, each pixel a square
     const context = canvas.getContext("2d"), data = context.createImageData(n, n);
-    for (let k = 0; k < n * n; k++) {
-      const colour = colourOf(k), at = 4 * k;
+    for (let k = 0, at = 0; k < n * n; k++, at += 4) {
+      const colour = colourOf(k);
       for (let i = 0; i < 3; i++) data.data[at + i] = colour[i];
       data.data[at + 3] = 255;
     }
