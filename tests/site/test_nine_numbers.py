@@ -138,6 +138,17 @@ def test_a_hundred_latents_are_decoded_as_by_the_network_and_their_statistics_ar
             np.testing.assert_allclose(np.reshape(f, (224, 224)), expected, rtol=0, atol=1e-6)
 
 
+def test_a_browser_without_webassembly_decodes_the_same(browser, folder, asked, vae):
+    page = browser.new_page()
+    page.add_init_script("delete window.WebAssembly")
+    page.goto((folder / "book" / "nine_numbers.html").as_uri())
+    load(page)
+    np.testing.assert_allclose(
+        grey(page, "The structure that"), decoded(vae, latents(page)), rtol=0, atol=0.5 / 255 + 1e-3
+    )
+    page.close()
+
+
 @pytest.mark.parametrize("n", [2, 6, 10, 16, 30, 98, 224])
 def test_statistics_of_any_even_side(page, n):
     m = np.random.default_rng(n).random((n, n))
@@ -226,13 +237,13 @@ def test_draws_follow_the_prior(loaded, script, vae):
 
 
 def test_a_frame_is_short(loaded):
-    """A loose guard: a quiet laptop needs under 60 ms, a test machine that does other things more."""
+    """The shortest of twenty: what a frame needs by itself, whatever else this machine does."""
     took = []
-    for _ in range(10):
+    for _ in range(20):
         loaded.get_by_label("latent 0, in standard deviations").press("ArrowRight")
-        loaded.wait_for_timeout(250)
+        loaded.wait_for_timeout(200)
         took.append(int(loaded.locator(f"{PANEL} [data-milliseconds]").get_attribute("data-milliseconds")))
-    assert min(took) < 150
+    assert min(took) < 60  # milliseconds
 
 
 @pytest.mark.parametrize("broken", [None, 'microtutor.weights("AAAA");', "// cut off"])

@@ -1,6 +1,6 @@
 /* The decoder of a trained network, as microtutor/models/networks.py has it (CompactDecoder): from nine numbers to the
-   224 * 224 pixels of a structure. The layers stand in the order of the Python. Numbers are computed in float64, which
-   is the fastest of a browser's; the weights are stored in float16, as in the package. */
+   224 * 224 pixels of a structure. The layers stand in the order of the Python. The convolutions are computed in
+   float32, as in PyTorch, the rest in float64; the weights are stored in float16, as in the package. */
 "use strict";
 window.microtutor ??= {};
 
@@ -27,8 +27,10 @@ microtutor.decoder = (() => {
       };
       found[name] = read[dtype]();
     }
-    for (const k of [6, 9]) found[`decoder.${k}.weight`] = quarters(found[`decoder.${k}.weight`], found[`decoder.${k}.bias`].length);
-    return found;
+    const room = makeRoom(), convolution = (k, put) => { found[`decoder.${k}.weight`] = put(room, found[`decoder.${k}.weight`], found[`decoder.${k}.bias`].length); };
+    for (const k of [6, 9]) convolution(k, quarters);
+    convolution(12, keep);
+    return { ...found, room };
   }
 
   /* Feature planes with a border of zeros, one after the other; a convolution then never asks where a plane ends. */
@@ -67,40 +69,99 @@ microtutor.decoder = (() => {
     return of;
   }
 
-  /* What every convolution is made of. Each tap, a place of the kernel in one of the input planes, adds the whole plane,
-     moved by that place, times one weight. Four taps and four outputs at a time, so that each number of the input that
-     is read is used four times; it is most of the time that the decoder takes. */
-  function addPlanes(sums, x, starts, weights) {
-    const [s0, s1, s2, s3] = sums, [w0, w1, w2, w3] = weights, length = s0.length;
-    for (let t = 0; t < starts.length; t += 4) {
-      const i0 = starts[t], i1 = starts[t + 1], i2 = starts[t + 2], i3 = starts[t + 3];
-      const a0 = w0[t], a1 = w0[t + 1], a2 = w0[t + 2], a3 = w0[t + 3];
-      const b0 = w1[t], b1 = w1[t + 1], b2 = w1[t + 2], b3 = w1[t + 3];
-      const c0 = w2[t], c1 = w2[t + 1], c2 = w2[t + 2], c3 = w2[t + 3];
-      const d0 = w3[t], d1 = w3[t + 1], d2 = w3[t + 2], d3 = w3[t + 3];
-      for (let i = 0; i < length; i++) {
-        const p = x[i0 + i], q = x[i1 + i], r = x[i2 + i], s = x[i3 + i];
-        s0[i] += a0 * p + a1 * q + a2 * r + a3 * s;
-        s1[i] += b0 * p + b1 * q + b2 * r + b3 * s;
-        s2[i] += c0 * p + c1 * q + c2 * r + c3 * s;
-        s3[i] += d0 * p + d1 * q + d2 * r + d3 * s;
+  /* What every convolution is made of, for four of its outputs. Each tap, a place of the kernel in one of the input
+     planes, adds the whole plane, moved by that place, times one weight. All arguments are places in the memory, in
+     bytes: of the four sums, one `row` after the other; of the weights, the four of a tap side by side; of the list of
+     where each tap begins in the input; and of its end. It is most of the time that the decoder takes. */
+  const addPlanes = ({ floats, places }) => (sums, weights, starts, end, row) => {
+    for (let i = 0; i < row / 4; i++) {
+      let a = 0, b = 0, c = 0, d = 0;
+      for (let t = starts / 4, w = weights / 4; t < end / 4; t++, w += 4) {
+        const p = floats[places[t] / 4 + i];
+        a += floats[w] * p; b += floats[w + 1] * p; c += floats[w + 2] * p; d += floats[w + 3] * p;
       }
+      [a, b, c, d].forEach((sum, k) => { floats[(sums + k * row) / 4 + i] += sum; });
+    }
+  };
+
+  /* The same in WebAssembly, which takes four numbers at once; here it is several times as fast. The few instructions
+     are put together byte by byte, with the names and numbers that the standard gives them, so no tool has to compile
+     them. A browser that does not know them throws an error. */
+  function compiledAddPlanes(memory) {
+    const leb128 = (v) => (v < 128 ? [v] : [(v & 127) | 128, ...leb128(v >> 7)]);
+    const sized = (bytes) => [...leb128(bytes.length), ...bytes], name = (text) => sized([...text].map((c) => c.charCodeAt(0)));
+    const section = (id, ...bytes) => [id, ...sized(bytes.flat())];
+    const i32 = 0x7f, v128 = 0x7b, none = 0x40, end = 0x0b;
+    const get = (k) => [0x20, k], set = (k) => [0x21, k], number = (v) => [0x41, v], plus = 0x6a, below = 0x49;
+    const loop = (...body) => [0x03, none, ...body.flat(), 0x0d, 0, end]; // again while the last value is not 0
+    const simd = (code, ...more) => [0xfd, ...leb128(code), ...more];
+    const loadPlace = [0x28, 2, 0], load = (offset) => simd(0, 2, offset), loadSame = (offset) => simd(9, 2, offset);
+    const store = (offset) => simd(11, 2, offset), add = simd(228), multiply = simd(230);
+
+    const [sums, weights, starts, last, row, i, tap, w, at] = [0, 1, 2, 3, 4, 5, 6, 7, 8], [p, q, weight] = [9, 10, 11];
+    const FOUR = [0, 1, 2, 3], near = (k) => 12 + 2 * k, far = (k) => 13 + 2 * k; // the sums of eight pixels, in two parts
+    const inSums = (each) => [get(sums), get(i), plus, set(at), FOUR.map((k) => [each(k), get(at), get(row), plus, set(at)])];
+    const grow = (sum, input) => [get(sum), get(input), get(weight), multiply, add, set(sum)];
+    const body = [
+      loop(
+        inSums((k) => [get(at), load(0), set(near(k)), get(at), load(16), set(far(k))]),
+        get(starts), set(tap), get(weights), set(w),
+        loop(
+          get(tap), loadPlace, get(i), plus, set(at), get(at), load(0), set(p), get(at), load(16), set(q),
+          FOUR.map((k) => [get(w), loadSame(4 * k), set(weight), grow(near(k), p), grow(far(k), q)]),
+          get(w), number(16), plus, set(w), get(tap), number(4), plus, set(tap), get(tap), get(last), below,
+        ),
+        inSums((k) => [get(at), get(near(k)), store(0), get(at), get(far(k)), store(16)]),
+        get(i), number(32), plus, set(i), get(i), get(row), below,
+      ),
+      end,
+    ];
+    const bytes = [
+      0, ...name("asm").slice(1), 1, 0, 0, 0,
+      section(1, 1, 0x60, sized(Array(5).fill(i32)), 0), // one type of function: five numbers in, nothing out
+      section(2, 1, name("live"), name("memory"), 2, 0, 1),
+      section(3, 1, 0), section(7, 1, name("addPlanes"), 0, 0),
+      section(10, 1, sized([2, 4, i32, 11, v128, ...body.flat(Infinity)])),
+    ].flat(Infinity);
+    return new WebAssembly.Instance(new WebAssembly.Module(Uint8Array.from(bytes)), { live: { memory } }).exports.addPlanes;
+  }
+
+  /* Memory for the weights of all convolutions, `used` bytes, and after them for what a convolution works on. */
+  function makeRoom() {
+    const views = (buffer) => ({ floats: new Float32Array(buffer), places: new Int32Array(buffer), used: 0 });
+    try {
+      const memory = new WebAssembly.Memory({ initial: 64 }); // 64 pages of 64 kB
+      return { ...views(memory.buffer), addPlanes: compiledAddPlanes(memory) };
+    } catch { // an old browser
+      const room = views(new ArrayBuffer(2 ** 22));
+      return { ...room, addPlanes: addPlanes(room) };
     }
   }
 
+  /* Weights in the order output, input, tap, put into the room: four outputs at a time, those of a tap side by side. */
+  function keep(room, weight, outputs) {
+    const { floats, used } = room, taps = weight.length / outputs;
+    for (let o = 0; o < outputs; o++) {
+      for (let t = 0; t < taps; t++) floats[used / 4 + (o - (o % 4)) * taps + 4 * t + (o % 4)] = weight[o * taps + t];
+    }
+    room.used += 4 * weight.length;
+    return used;
+  }
+
   /* For outputs in fours: the weighted sum of all taps, then `put` for each pixel of each. The taps are places
-     [down, right] in the input, from its border on; the weights stand in the order output, input, tap. */
-  function convolve(of, taps, weight, bias, put) {
-    const { x, channels, side, wide, plane } = of, starts = [];
-    for (let c = 0; c < channels; c++) for (const [down, right] of taps) starts.push(c * plane + down * wide + right);
-    const sums = Array.from({ length: 4 }, () => new Float64Array((side - 1) * wide + side)); // borders in between, too
+     [down, right] in the input, from its border on; `weights` says where they lie in the room. */
+  function convolve(room, of, taps, weights, bias, put) {
+    const { x, channels, side, wide, plane } = of, { floats, places, used, addPlanes } = room;
+    const row = 8 * Math.ceil(((side - 1) * wide + side) / 8); // with the borders in between, in steps of eight
+    const from = used / 4, starts = from + x.length + 8, end = starts + channels * taps.length, sums = end + (-end & 3);
+    floats.set(x, from);
+    for (let c = 0, at = starts; c < channels; c++) for (const [down, right] of taps) places[at++] = 4 * (from + c * plane + down * wide + right);
     for (let first = 0; first < bias.length; first += 4) {
-      sums.forEach((sum, k) => sum.fill(bias[first + k]));
-      const weights = sums.map((_, k) => weight.subarray((first + k) * starts.length, (first + k + 1) * starts.length));
-      addPlanes(sums, x, starts, weights);
-      sums.forEach((sum, k) => {
-        for (let y = 0; y < side; y++) for (let j = 0; j < side; j++) put(first + k, y, j, sum[y * wide + j]);
-      });
+      for (let k = 0; k < 4; k++) floats.fill(bias[first + k], sums + k * row, sums + (k + 1) * row);
+      addPlanes(4 * sums, weights + 4 * first * (end - starts), 4 * starts, 4 * end, 4 * row);
+      for (let k = 0; k < 4; k++) {
+        for (let y = 0; y < side; y++) for (let j = 0; j < side; j++) put(first + k, y, j, floats[sums + k * row + y * wide + j]);
+      }
     }
   }
 
@@ -114,18 +175,18 @@ microtutor.decoder = (() => {
   });
 
   /* The weights of the four, each in the order output, input, tap; PyTorch has input, output, kernel. */
-  const quarters = (weight, outputs) => QUARTERS.map(({ kernel }) => {
+  const quarters = (room, weight, outputs) => QUARTERS.map(({ kernel }) => {
     const inputs = weight.length / 16 / outputs, quarter = new Float64Array(weight.length / 4);
     for (let o = 0, at = 0; o < outputs; o++) {
       for (let c = 0; c < inputs; c++) for (const k of kernel) quarter[at++] = weight[(c * outputs + o) * 16 + k];
     }
-    return quarter;
+    return keep(room, quarter, outputs);
   });
 
-  function convTranspose(of, weights, bias) {
+  function convTranspose(room, of, weights, bias) {
     const out = planes(bias.length, 2 * of.side, 1);
     QUARTERS.forEach(({ down, right, taps }, quarter) => {
-      convolve(of, taps, weights[quarter], bias, (o, y, x, value) => {
+      convolve(room, of, taps, weights[quarter], bias, (o, y, x, value) => {
         out.x[row(out, o, 2 * y + down) + 2 * x + right] = value;
       });
     });
@@ -133,10 +194,10 @@ microtutor.decoder = (() => {
   }
 
   /* Conv2d(3, padding=1), then PixelShuffle(8): the 64 channels of a pixel become a patch of 8 x 8 pixels. */
-  function convShuffle(of, weight, bias) {
+  function convShuffle(room, of, weights, bias) {
     const out = planes(1, 8 * of.side, 2), taps = [];
     for (let y = 0; y < 3; y++) for (let x = 0; x < 3; x++) taps.push([y, x]);
-    convolve(of, taps, weight, bias, (o, y, x, value) => {
+    convolve(room, of, taps, weights, bias, (o, y, x, value) => {
       out.x[row(out, 0, 8 * y + (o >> 3)) + 8 * x + (o & 7)] = value;
     });
     return out;
@@ -165,9 +226,9 @@ microtutor.decoder = (() => {
     const flat = linear(hidden, ...layer(2)), coarse = planes(128, 7, 1); // 128 planes of 7 x 7
     flat.forEach((value, k) => { coarse.x[row(coarse, Math.floor(k / 49), Math.floor((k % 49) / 7)) + (k % 7)] = value; });
     let x = normAct(coarse, ...layer(4));
-    x = normAct(convTranspose(x, ...layer(6)), ...layer(7)); // 14 x 14
-    x = normAct(convTranspose(x, ...layer(9)), ...layer(10)); // 28 x 28
-    return convSigmoid(convShuffle(x, ...layer(12)), ...layer(14)); // 224 x 224
+    x = normAct(convTranspose(net.room, x, ...layer(6)), ...layer(7)); // 14 x 14
+    x = normAct(convTranspose(net.room, x, ...layer(9)), ...layer(10)); // 28 x 28
+    return convSigmoid(convShuffle(net.room, x, ...layer(12)), ...layer(14)); // 224 x 224
   }
 
   /* A draw from the mixture of Gaussians that was fitted to the latents: one of them by its weight, then L times noise. */
