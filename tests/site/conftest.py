@@ -1,9 +1,11 @@
 """A real browser that reaches no other server, for all tests in this folder."""
 
 import importlib.util
+import json
 import os
 import shutil
 
+import numpy as np
 import pytest
 
 BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"]
@@ -30,3 +32,16 @@ def browser():
         chromium = playwright.chromium.launch(executable_path=browser_path(), args=[NO_NETWORK])
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="session")
+def compute():
+    """What JavaScript makes of arrays, given by name: a list of arrays. They go as text, as single numbers are slow."""
+
+    def compute_in(page, expression, **given):
+        call = f"(text) => {{ const {{ {', '.join(given)} }} = JSON.parse(text); "
+        text = json.dumps({name: np.asarray(value).tolist() for name, value in given.items()})
+        made = page.evaluate(f"{call} return JSON.stringify(({expression}).map((one) => Array.from(one))); }}", text)
+        return [np.array(one) for one in json.loads(made)]
+
+    return compute_in

@@ -80,17 +80,14 @@ SHEET, MAP = ".mt-stack > canvas:first-child", 'canvas[aria-label^="Map of f, ze
 
 
 @pytest.mark.parametrize("boundary", ["periodic", "open"])
-def test_the_map_is_that_of_the_package(page, boundary):
+def test_the_map_is_that_of_the_package(page, compute, boundary):
     rng = np.random.default_rng(0)
     for index in range(SHEETS):
         n = (8, 16, 64, 128)[index % 4]
         m = (rng.random((n, n)) < rng.random()).astype(float)
-        f = page.evaluate(
-            f"([m, n]) => [...microtutor.fourier.autocorrelation(m, n, '{boundary}')]", [m.ravel().tolist(), n]
-        )
-        np.testing.assert_allclose(
-            np.reshape(f, (n, n)), autocorrelation(torch.from_numpy(m), boundary=boundary).numpy(), atol=1e-12
-        )
+        (f,) = compute(page, f"[microtutor.fourier.autocorrelation(m, {n}, '{boundary}')]", m=m.ravel())
+        expected = autocorrelation(torch.from_numpy(m), boundary=boundary).numpy()
+        np.testing.assert_allclose(f.reshape(n, n), expected, atol=1e-12)
 
 
 def test_radial_average_error_and_gradient_are_those_of_the_package(page):

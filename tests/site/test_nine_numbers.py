@@ -119,7 +119,7 @@ def test_nothing_of_the_decoder_is_loaded_before_the_reader_asks(page, asked):
 
 
 def test_a_hundred_latents_are_decoded_as_by_the_network_and_their_statistics_are_those_of_the_package(
-    loaded, script, vae
+    loaded, compute, script, vae
 ):
     text = script.read_text(encoding="ascii").split('"')[1]
     loaded.evaluate("(text) => { window.net = microtutor.decoder.load(text); }", text)
@@ -127,15 +127,12 @@ def test_a_hundred_latents_are_decoded_as_by_the_network_and_their_statistics_ar
     with torch.no_grad():
         images = vae.decode(z)[:, 0].numpy()
     for index, (point, image) in enumerate(zip(z.tolist(), images, strict=True)):
-        m, f = loaded.evaluate(
-            """([z, whole]) => { const m = microtutor.decoder.decode(net, z);
-            return [[...m], whole ? [...microtutor.evenSide.autocorrelation(m, 224)] : []]; }""",
-            [point, index % 10 == 0],
-        )
-        np.testing.assert_allclose(np.reshape(m, (224, 224)), image, rtol=0, atol=1e-3)
-        if f:
-            expected = autocorrelation(torch.tensor(m, dtype=torch.float64).view(224, 224)).numpy()
-            np.testing.assert_allclose(np.reshape(f, (224, 224)), expected, rtol=0, atol=1e-6)
+        (m,) = compute(loaded, "[microtutor.decoder.decode(net, z)]", z=point)
+        np.testing.assert_allclose(m.reshape(224, 224), image, rtol=0, atol=1e-3)
+        if index % 10 == 0:
+            (f,) = compute(loaded, "[microtutor.evenSide.autocorrelation(m, 224)]", m=m)
+            expected = autocorrelation(torch.from_numpy(m).view(224, 224)).numpy()
+            np.testing.assert_allclose(f.reshape(224, 224), expected, rtol=0, atol=1e-6)
 
 
 def test_a_browser_without_webassembly_decodes_the_same(browser, folder, asked, vae):
@@ -150,12 +147,12 @@ def test_a_browser_without_webassembly_decodes_the_same(browser, folder, asked, 
 
 
 @pytest.mark.parametrize("n", [2, 6, 10, 16, 30, 98, 224])
-def test_statistics_of_any_even_side(page, n):
+def test_statistics_of_any_even_side(page, compute, n):
     m = np.random.default_rng(n).random((n, n))
-    calls = "const f = microtutor.evenSide.autocorrelation(m, n), curve = microtutor.fourier.radialAverage(f, n);"
-    f, curve = page.evaluate(f"([m, n]) => {{ {calls} return [[...f], [...curve]]; }}", [m.ravel().tolist(), n])
+    (f,) = compute(page, f"[microtutor.evenSide.autocorrelation(m, {n})]", m=m.ravel())
+    (curve,) = compute(page, f"[microtutor.fourier.radialAverage(f, {n})]", f=f)
     expected = autocorrelation(torch.from_numpy(m))
-    np.testing.assert_allclose(np.reshape(f, (n, n)), expected.numpy(), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(f.reshape(n, n), expected.numpy(), rtol=0, atol=1e-12)
     np.testing.assert_allclose(curve, radial_average(expected).numpy(), rtol=0, atol=1e-12)
 
 
