@@ -3,8 +3,9 @@
 
 PYTHON ?= python3
 PORT ?= 8000
-# Tests run in so many processes side by side, each with one thread: beside another program that slows them least.
-WORKERS ?= 2
+# Tests run in so many processes side by side, each with one thread: beside another program that slows them least. One
+# more than the cores of a small machine, so that no core waits, and another program takes a smaller share.
+WORKERS ?= 3
 
 VENV := .venv
 READY := $(VENV)/.ready
@@ -52,14 +53,18 @@ test-package: $(READY) ## test the package alone: unit tests and the examples in
 	@echo "Testing the package (a few minutes) ..."
 	@$(RUN) -m pytest -n $(WORKERS) --dist loadfile
 
+# The longest first, so that at the end no core waits for one chapter.
+LONG := $(patsubst %,book/%.ipynb,training vae gauge judging knobs train_own pca_or_vae)
+
 test-chapters: $(READY) ## run the chapters alone
 	@echo "Running every chapter and comparing its numbers (about 12 minutes on two cores) ..."
-	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadscope -rs --nbval-lax --nbval-current-env \
-	  --nbval-cell-timeout 600 --nbval-sanitize-with tests/book/sanitize.cfg book
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -rs --nbval-lax \
+	  --nbval-current-env --nbval-cell-timeout 600 --nbval-sanitize-with tests/book/sanitize.cfg \
+	  $(LONG) $(filter-out $(LONG),$(wildcard book/*.ipynb))
 
 lessons: $(READY) ## run the cells of every lesson plan, each plan by itself (ONLY="gauge or vae" for some)
 	@echo "Running the cells of every lesson plan, two for each chapter (about 18 minutes on two cores) ..."
-	@$(RUN) -m pytest -q -m lessons -n $(WORKERS) --dist load --durations 10 $(if $(ONLY),-k "$(ONLY)") tests/lessons
+	@$(RUN) -m pytest -q -m lessons -n 2 --dist load --durations 10 $(if $(ONLY),-k "$(ONLY)") tests/lessons
 
 $(COLAB)/.ready: tools/pins/colab.txt
 	@echo "Setting up $(COLAB) with $$($(COLAB_PYTHON) --version) (about 2 minutes and 5 GB, once); Colab has 3.13 ..."
@@ -110,7 +115,7 @@ book: $(READY) ## run the chapters and build the book
 
 check-pages: $(READY)
 	@echo "Checking the built pages, in a browser where there is one (about five minutes) ..."
-	@$(RUN) -m pytest -q -rs -n $(WORKERS) tests/book/test_site.py tests/site
+	@$(RUN) -m pytest -q -rs -n 2 tests/book/test_site.py tests/site
 
 lint: $(READY) ## check style and types
 	@echo "Checking style and types (seconds) ..."
