@@ -6,6 +6,7 @@ MICROTUTOR_NEEDS_BROWSER=1, which `.ci/run` sets, they fail instead.
 
 import functools
 import gzip
+import os
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
