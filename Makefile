@@ -115,7 +115,7 @@ book: $(READY) ## run the chapters and build the book
 
 check-pages: $(READY)
 	@echo "Checking the built pages, in a browser where there is one (about five minutes) ..."
-	@$(RUN) -m pytest -q -rs -n $(WORKERS) tests/book/test_site.py tests/site
+	@$(RUN) -m pytest -q -rs -n 2 tests/book/test_site.py tests/site/test_pages.py
 	@$(RUN) -m pytest -q tests/site/test_pages.py -k ready_at_once
 
 lint: $(READY) ## check style and types
