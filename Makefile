@@ -52,6 +52,7 @@ test: test-package test-chapters ## test the package, then run every chapter and
 test-package: $(READY) ## test the package alone: unit tests and the examples in its docstrings
 	@echo "Testing the package (a few minutes) ..."
 	@$(RUN) -m pytest -n $(WORKERS) --dist loadfile
+	@$(RUN) -m pytest -q -m quiet tests/site
 
 # The longest first, so that at the end no core waits for one chapter.
 LONG := $(patsubst %,book/%.ipynb,training vae gauge judging knobs train_own pca_or_vae)
@@ -116,7 +117,7 @@ book: $(READY) ## run the chapters and build the book
 check-pages: $(READY)
 	@echo "Checking the built pages, in a browser where there is one (about five minutes) ..."
 	@$(RUN) -m pytest -q -rs -n 2 tests/book/test_site.py tests/site/test_pages.py
-	@$(RUN) -m pytest -q tests/site/test_pages.py -k ready_at_once
+	@$(RUN) -m pytest -q -m quiet tests/site/test_pages.py
 
 lint: $(READY) ## check style and types
 	@echo "Checking style and types (seconds) ..."

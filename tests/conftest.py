@@ -27,6 +27,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         reasons["gpu"] = "needs a CUDA GPU"
     if os.environ.get("MICROTUTOR_TEST_NETWORK") != "1":
         reasons["network"] = "needs the internet: set MICROTUTOR_TEST_NETWORK=1 to run it"
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        reasons["quiet"] = "measures time, and other tests run beside it: pytest -m quiet runs it alone"
     for item in items:
         for marker, reason in reasons.items():
             if item.get_closest_marker(marker):

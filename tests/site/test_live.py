@@ -200,6 +200,7 @@ def test_a_larger_sheet_and_an_open_border(page):
 FRAME = 1000 / 30  # milliseconds, at 30 frames a second
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("size", [64, 128])
 @pytest.mark.parametrize("boundary", ["periodic", "open"])
 def test_thirty_frames_a_second(page, size, boundary):

@@ -233,6 +233,7 @@ def test_draws_follow_the_prior(loaded, script, vae):
     assert not torch.equal(latents(loaded), first)
 
 
+@pytest.mark.quiet
 def test_a_frame_is_short(loaded):
     """The shortest of twenty: what a frame needs by itself, whatever else this machine does."""
     took = []

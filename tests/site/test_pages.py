@@ -6,7 +6,6 @@ MICROTUTOR_NEEDS_BROWSER=1, which `.ci/run` sets, they fail instead.
 
 import functools
 import gzip
-import os
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -169,10 +168,9 @@ def test_page_is_complete_when_opened_from_a_file(opened, name):
     assert not problems
 
 
+@pytest.mark.quiet
 def test_the_first_page_is_small_and_ready_at_once(browser):
     """Opened from disk: the time until its panel answers, and the bytes that a host would send, texts compressed."""
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        pytest.skip("a time is measured while no other test runs: by make book, at the end")
     times = []
     for _ in range(3):  # the shortest: what the page needs by itself, whatever else this machine does
         page, asked, said = browser.new_page(), set(), []

@@ -17,12 +17,12 @@ microtutor.decoder = (() => {
     for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i);
     const from = 8 + new DataView(bytes.buffer).getUint32(0, true);
     const { __metadata__: about, ...places } = JSON.parse(new TextDecoder().decode(bytes.subarray(8, from)));
-    const halves = Float64Array.from({ length: 2 ** 16 }, (_, bits) => half(bits)), found = { about };
+    const halves = Float32Array.from({ length: 2 ** 16 }, (_, bits) => half(bits)), found = { about };
     for (const [name, { dtype, data_offsets: [first, last] }] of Object.entries(places)) {
       const view = new DataView(bytes.buffer, from + first, last - first);
       const read = {
         U8: () => bytes.slice(from + first, from + last),
-        F16: () => Float64Array.from({ length: (last - first) / 2 }, (_, i) => halves[view.getUint16(2 * i, true)]),
+        F16: () => Float32Array.from({ length: (last - first) / 2 }, (_, i) => halves[view.getUint16(2 * i, true)]),
         F32: () => Float64Array.from({ length: (last - first) / 4 }, (_, i) => view.getFloat32(4 * i, true)),
       };
       found[name] = read[dtype]();
@@ -44,12 +44,15 @@ microtutor.decoder = (() => {
 
   const silu = (v) => v / (1 + Math.exp(-v));
 
-  /* weight @ x + bias */
+  /* weight @ x + bias; two outputs at a time, so that one sum need not wait for the other */
   function linear(x, weight, bias) {
-    return bias.map((sum, out) => {
-      for (let i = 0, w = out * x.length; i < x.length; i++, w++) sum += weight[w] * x[i];
-      return sum;
-    });
+    const out = new Float64Array(bias.length), n = x.length;
+    for (let k = 0; k < out.length; k += 2) {
+      let a = bias[k], b = bias[k + 1];
+      for (let i = 0, w = k * n; i < n; i++, w++) { a += weight[w] * x[i]; b += weight[w + n] * x[i]; }
+      out[k] = a; out[k + 1] = b;
+    }
+    return out;
   }
 
   /* GroupNorm, then SiLU, in place: each eighth of the channels is brought to mean 0 and variance 1. */

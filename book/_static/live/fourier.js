@@ -95,7 +95,7 @@ microtutor.fourier = (() => {
     const sums = new Float64Array(n / 2 + 1), counts = new Float64Array(n / 2 + 1);
     for (let y = 0; y < n; y++) {
       for (let x = 0; x < n; x++) {
-        const r = Math.round(Math.hypot(signed(y, n), signed(x, n)));
+        const r = Math.round(Math.sqrt(signed(y, n) ** 2 + signed(x, n) ** 2));
         if (r <= n / 2) { sums[r] += f[y * n + x]; counts[r] += 1; }
       }
     }

@@ -28,10 +28,8 @@ microtutor.pictures = (() => {
   }
 
   /* An image: the phase is black; values between are grey. */
-  const image = (canvas, m, n) => paint(canvas, n, (k) => {
-    const grey = 255 * (1 - Math.min(Math.max(m[k], 0), 1));
-    return [grey, grey, grey];
-  });
+  const GREYS = Array.from({ length: 256 }, (_, k) => [255 - k, 255 - k, 255 - k]);
+  const image = (canvas, m, n) => paint(canvas, n, (k) => GREYS[Math.round(255 * Math.min(Math.max(m[k], 0), 1))]);
 
   /* An image and its copy, moved against the shift: black where both have the phase. */
   function overlap(canvas, m, n, [down, right], boundary) {
