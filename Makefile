@@ -40,7 +40,8 @@ $(READY): requirements.txt pyproject.toml
 	  echo "Install a newer one, or name the one to use: make PYTHON=python3.12 ..."; exit 1; } >&2
 	@if [ -e $(READY) ]; then echo "Updating $(VENV) (seconds, or minutes if torch changes) ..."; \
 	  else echo "Setting up $(VENV) (about 3 minutes and 5 GB, once) ..."; $(PYTHON) -m venv --clear $(VENV); fi
-	@$(RUN) -m pip install -qq --disable-pip-version-check -r requirements.txt
+	@$(RUN) -m pip install -qq --disable-pip-version-check --no-compile -r requirements.txt
+	@$(RUN) -m compileall -qq -j 0 $(VENV)/lib || true  # on all cores, where pip takes one; some packages hold broken files
 	@$(RUN) -m pip install -qq --disable-pip-version-check --no-deps -e .
 	@mkdir -p $(IPYTHONDIR)/profile_default
 	@echo 'c.IPKernelApp.log_level = "ERROR"  # no word on encryption for a kernel on this machine' \
@@ -56,12 +57,13 @@ test-package: $(READY) ## test the package alone: unit tests and the examples in
 
 # The longest first, so that at the end no core waits for one chapter.
 LONG := $(patsubst %,book/%.ipynb,training vae gauge judging knobs train_own pca_or_vae)
+LONGEST_FIRST := $(LONG) $(filter-out $(LONG),$(wildcard book/*.ipynb))
 
 test-chapters: $(READY) ## run the chapters alone
 	@echo "Running every chapter and comparing its numbers (about 12 minutes on two cores) ..."
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -rs --nbval-lax \
 	  --nbval-current-env --nbval-cell-timeout 600 --nbval-sanitize-with tests/book/sanitize.cfg \
-	  $(LONG) $(filter-out $(LONG),$(wildcard book/*.ipynb))
+	  $(LONGEST_FIRST)
 
 lessons: $(READY) ## run the cells of every lesson plan, each plan by itself (ONLY="gauge or vae" for some)
 	@echo "Running the cells of every lesson plan, two for each chapter (about 18 minutes on two cores) ..."
@@ -106,11 +108,13 @@ versions: $(READY) ## measure headline numbers with each environment that is the
 	  else echo "There is no $$p: make test-oldest sets up $(OLDEST), make rehearse $(COLAB)."; fi; done
 	@$(RUN) tools/versions_page.py
 
-# _build goes first: Sphinx would not run again a chapter that it has already read, not even one that failed.
+# _build goes first, so that every chapter is run and every page is made anew. Jupyter Book would run one chapter after the
+# other: so they are run before, several at a time, and Jupyter Book finds their outputs in its cache.
 book: $(READY) ## run the chapters and build the book
 	@echo "Running every chapter and building the book (about 20 minutes on two cores) ..."
 	@rm -rf _build
-	@$(VENV)/bin/jupyter-book build . -W -n --keep-going
+	@printf '%s\n' $(LONGEST_FIRST) | OMP_NUM_THREADS=1 xargs -n 1 -P $(WORKERS) $(RUN) tools/execute.py --for-book
+	@MICROTUTOR_CHAPTERS_RAN=1 $(VENV)/bin/jupyter-book build . -W -n --keep-going
 	@$(MAKE) --no-print-directory check-pages
 	@echo "The book is built. Its first page: $(CURDIR)/_build/html/book/index.html"
 

@@ -213,7 +213,7 @@ for name in sys.argv[1:]:
     after = state()
     changed = {key for key in before if before[key] != after[key]}
     assert not changed, f"importing {name} changes {changed}"
-    heavy = {"torchvision", "matplotlib", "ipywidgets", "IPython", "sklearn"} & set(sys.modules)
+    heavy = {"torchvision", "matplotlib", "ipywidgets", "IPython", "sklearn", "scipy.stats"} & set(sys.modules)
     assert not heavy, f"importing {name} imports {heavy}"
 """
 

@@ -2,6 +2,10 @@
 
     python tools/execute.py                        # every chapter
     python tools/execute.py book/fft_loss.ipynb    # one of them
+    python tools/execute.py --for-book book/fft_loss.ipynb
+
+The last one leaves the file as it is, and keeps the outputs for the next build of the book, in the cache of Jupyter
+Book. So `make book` runs several chapters at a time, where Jupyter Book would run one after the other.
 
 Each chapter runs in a fresh kernel and an empty folder. What would differ at every run without telling a reader
 anything (times, progress bars, the state of widgets, the exact Python version) is left out of the file. Of an
@@ -9,6 +13,7 @@ interactive figure only its first picture is kept, as a file with all its pictur
 kernel. A chapter that fails is left as it was.
 """
 
+import argparse
 import re
 import sys
 import tempfile
@@ -16,13 +21,16 @@ import time
 from pathlib import Path
 
 import nbformat
+from filelock import FileLock
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from outline import ROOT, chapters
+from stored_outputs import reason_not_to_run
 
 from microtutor.files import replacing
 
 SECONDS_PER_CELL = 600
+BUILD = ROOT / "_build" / ".jupyter_cache"  # where Jupyter Book looks for outputs
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PICTURE = {"image/png", "text/plain"}
 PROGRESS_BAR = re.compile(r"\r|\d%\|")
@@ -71,27 +79,51 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
     notebook.metadata["language_info"] = {"name": "python"}
 
 
-def main(paths: list[Path]) -> int:
+def store(notebook: nbformat.NotebookNode, path: Path) -> None:
+    tidy(notebook)
+    with replacing(path) as temporary:
+        nbformat.write(notebook, temporary)
+
+
+def keep_for_book(notebook: nbformat.NotebookNode, path: Path, seconds: float) -> None:
+    from jupyter_cache import get_cache
+    from jupyter_cache.base import CacheBundleIn
+
+    kept = CacheBundleIn(notebook, str(path), data={"execution_seconds": seconds})
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with FileLock(BUILD / "lock"):  # another chapter may end at the same moment
+        get_cache(BUILD).cache_notebook_bundle(kept, check_validity=False, overwrite=True)
+
+
+def main(paths: list[Path], *, for_book: bool) -> int:
     failed = []
     for path in paths:
-        print(f"{path.relative_to(ROOT)} ...", end=" ", flush=True)
+        name = path.relative_to(ROOT)
+        if for_book and reason_not_to_run(path):
+            continue  # the book shows stored outputs, and says why
         start = time.perf_counter()
         try:
             notebook = run(path)
         except (CellExecutionError, CellTimeoutError) as error:
-            print(f"failed\n{error}")
+            print(f"{name} failed\n{error}", flush=True)
             failed.append(path)
             continue
-        tidy(notebook)
-        with replacing(path) as temporary:
-            nbformat.write(notebook, temporary)
-        print(f"{time.perf_counter() - start:.0f} s")
+        seconds = time.perf_counter() - start
+        if for_book:
+            keep_for_book(notebook, path, seconds)
+        else:
+            store(notebook, path)
+        print(f"{name} ran in {seconds:.0f} s", flush=True)
     return len(failed) > 0
 
 
 if __name__ == "__main__":
-    chosen = [Path(name).resolve() for name in sys.argv[1:]] or chapters()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("chapters", nargs="*", type=Path, help="such as book/fft_loss.ipynb; all if none is named")
+    parser.add_argument("--for-book", action="store_true", help="keep the outputs for the next build of the book")
+    choices = parser.parse_args()
+    chosen = [path.resolve() for path in choices.chapters] or chapters()
     missing = [str(path) for path in chosen if not (path.is_file() and path.is_relative_to(ROOT))]
     if missing:
         sys.exit(f"not a chapter of this book: {', '.join(missing)}")
-    sys.exit(main(chosen))
+    sys.exit(main(chosen, for_book=choices.for_book))

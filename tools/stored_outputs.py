@@ -5,11 +5,12 @@
 A chapter names its data in the metadata of the notebook: {"microtutor": {"data": ["li2018", "rock/ketton.zip"]}}, data
 sets or files of `microtutor.microstructures.datasets`. Each file is taken from the cache folder (MICROTUTOR_DATA) or
 downloaded. If that fails, the chapter is not run: the book shows its stored outputs and says so, and its tests are
-skipped with the reason. This module is an extension of Sphinx (`local_extensions` in `_config.yml`); `conftest.py` asks
-it, too.
+skipped with the reason. This module is an extension of Sphinx (`local_extensions` in `_config.yml`), which also takes
+the outputs of chapters that `make book` has run before; `conftest.py` asks the module, too.
 """
 
 import json
+import os
 from functools import cache
 from pathlib import Path
 
@@ -75,8 +76,15 @@ def say_so(app, docname: str, source: list[str]) -> None:
         source[0] = with_note(source[0])
 
 
+def take_what_ran(app, config) -> None:
+    """`make book` has run the chapters before, several at a time (tools/execute.py --for-book)."""
+    if os.environ.get("MICROTUTOR_CHAPTERS_RAN") == "1":
+        config.nb_execution_mode = "cache"
+
+
 def setup(app) -> dict:
     app.connect("config-inited", leave_out)
+    app.connect("config-inited", take_what_ran)
     app.connect("source-read", say_so)
     return {"parallel_read_safe": True}
 

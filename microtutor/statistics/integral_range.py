@@ -14,8 +14,7 @@ from typing import NamedTuple
 
 import torch
 from scipy.special import expit, logit
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import ndtri, stdtrit
 from torch import Tensor
 
 from microtutor.checks import check_bool, check_number, check_phase, check_spacing, describe, level_of_the_user, quote
@@ -87,7 +86,7 @@ class Representativity:
         """
         precision = check_number(precision, name="precision", above=0, below=1)
         variance = self.fraction * (1 - self.fraction) * self.integral_range
-        return (float(norm.ppf(0.5 + self.confidence / 2)) ** 2 * variance / precision**2) ** (1 / self.ndim)
+        return (float(ndtri(0.5 + self.confidence / 2)) ** 2 * variance / precision**2) ** (1 / self.ndim)
 
     def table(self, *, unit: str = "px") -> str:
         """The result as text, one reading a line.
@@ -376,4 +375,4 @@ def factor(degrees: float, confidence: float) -> float:
     >>> round(factor(9.0, 0.95), 2)
     2.26
     """
-    return float(student.ppf(0.5 + confidence / 2, max(1.0, degrees)))
+    return float(stdtrit(max(1.0, degrees), 0.5 + confidence / 2))

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from scipy.stats import f as fisher
+from scipy.special import fdtri
 from torch import Tensor
 from torch.fft import irfftn, rfftn
 
@@ -269,7 +269,7 @@ class _Picture:
         value, error, degrees = self._error(*self._read(lambda f: anisotropy(f, **options)))
         half = factor(degrees, self.confidence) * error
         # An anisotropy is the length of a vector of two errors: near 0 it is that length which must exceed chance.
-        some = value > math.sqrt(2 * float(fisher.ppf(self.confidence, 2, max(1.0, degrees)))) * error
+        some = value > math.sqrt(2 * float(fdtri(2, max(1.0, degrees), self.confidence))) * error
         rows = [Reading("anisotropy", value, max(0.0, value - half) if some else 0.0, min(1.0, value + half))]
         angle, error, degrees = self._error(*self._read(lambda f: orientation(f, **options)))
         half = min(90.0, factor(degrees, self.confidence) * error) if some else 90.0

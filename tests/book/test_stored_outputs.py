@@ -103,14 +103,55 @@ sphinx: {local_extensions: {stored_outputs: tools}}
 """
 
 
+def small_book(folder: Path) -> None:
+    """The settings of a book of one chapter, book/needy.ipynb."""
+    (folder / "_config.yml").write_text(CONFIG, encoding="utf-8")
+    (folder / "_toc.yml").write_text("format: jb-book\nroot: book/needy\n", encoding="utf-8")
+    (folder / "tools").mkdir()
+    for name in ("stored_outputs.py", "outline.py", "execute.py"):
+        shutil.copy(ROOT / "tools" / name, folder / "tools" / name)
+
+
+@pytest.mark.slow
+def test_a_chapter_that_ran_before_is_not_run_again(tmp_path):
+    """By `make book`; its file stays as it is, and the page shows the outputs of the run."""
+    small_book(tmp_path)
+    path, runs = chapter(tmp_path / "book" / "needy.ipynb", None), tmp_path / "runs.txt"
+    notebook = nbformat.read(path, 4)
+    source = f"with open({str(runs)!r}, 'a') as file:\n    _ = file.write('x')\nprint('the new output')"
+    notebook.cells[1].source = source
+    nbformat.write(notebook, path)
+    before = path.read_bytes()
+    command = [sys.executable, "tools/execute.py", "--for-book", "book/needy.ipynb"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    build = [Path(sys.executable).with_name("jupyter-book"), "build", ".", "-W", "-n"]
+    environment = os.environ | {"MICROTUTOR_CHAPTERS_RAN": "1"}
+    done = subprocess.run(build, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert runs.read_text(encoding="utf-8") == "x"
+    assert path.read_bytes() == before
+    page = (tmp_path / "_build" / "html" / "book" / "needy.html").read_text(encoding="utf-8")
+    assert "the new output" in page
+    assert "the stored output" not in page
+
+
+@pytest.mark.slow
+def test_a_chapter_that_fails_is_kept_for_no_book(tmp_path):
+    small_book(tmp_path)
+    chapter(tmp_path / "book" / "needy.ipynb", None)
+    command = [sys.executable, "tools/execute.py", "--for-book", "book/needy.ipynb"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert ran.returncode == 1
+    assert "book/needy.ipynb failed" in ran.stdout.replace("\\", "/")
+    assert "ZeroDivisionError" in ran.stdout
+    assert not (tmp_path / "_build").exists()
+
+
 @pytest.mark.slow
 def test_a_book_without_data_is_built_from_stored_outputs(tmp_path):
+    small_book(tmp_path)
     chapter(tmp_path / "book" / "needy.ipynb", ["rock"])
-    (tmp_path / "_config.yml").write_text(CONFIG, encoding="utf-8")
-    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/needy\n", encoding="utf-8")
-    for name in ("stored_outputs.py", "outline.py"):
-        (tmp_path / "tools").mkdir(exist_ok=True)
-        shutil.copy(ROOT / "tools" / name, tmp_path / "tools" / name)
     done = run_without_data([Path(sys.executable).with_name("jupyter-book"), "build", ".", "-W", "-n"], tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "book/needy.ipynb is shown with its stored outputs: rock/berea.zip is not in" in done.stdout

@@ -224,6 +224,17 @@ def test_the_loss_goes_down(page, target):
     assert float(page.inner_text(".mt-descent .mt-reading").split()[-1].rstrip(".")) < 1e-6
 
 
+@pytest.mark.parametrize("width", [390, 700, 1200])
+def test_letters_of_a_curve_are_as_large_on_any_page(page, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.wait_for_timeout(300)
+    letters = "parseFloat(getComputedStyle(svg.querySelector('text')).fontSize)"
+    scale = "svg.clientWidth / svg.viewBox.baseVal.width"
+    sizes = page.evaluate(f"[...document.querySelectorAll('.mt-curve')].map((svg) => {letters} * {scale})")
+    assert len(sizes) == 2  # of the playground, and of the loss that goes down
+    assert sizes == pytest.approx([12, 12], rel=0.02)
+
+
 def test_without_typed_arrays_the_page_says_so(browser, address):
     page = browser.new_page()
     page.add_init_script("delete window.Float64Array")

@@ -61,32 +61,42 @@ microtutor.pictures = (() => {
     return made;
   }
 
-  /* A curve over the distances 0, 1, 2, ..., with level lines that have names: {name: value}. */
-  function curve(svg, values, { levels = {}, xLabel, yLabel, log = false }) {
-    const [width, height, left, bottom, top] = [320, 300, 62, 40, 14];
+  /* A curve over the distances 0, 1, 2, ..., with level lines that have names: {name: value}. It is drawn again when it
+     gets another width on the page, so that its letters keep their size. */
+  const drawn = new WeakMap(), widths = new WeakMap();
+  const observer = new ResizeObserver((changes) => {
+    for (const { target, contentRect } of changes) {
+      if (contentRect.width) widths.set(target, contentRect.width);
+      curve(target, ...drawn.get(target));
+    }
+  });
+  function curve(svg, values, options) {
+    if (!drawn.has(svg)) observer.observe(svg);
+    drawn.set(svg, [values, options]);
+    const { levels = {}, xLabel, yLabel, log = false } = options, names = Object.keys(levels).length > 0;
+    const width = widths.get(svg) ?? 320, height = width, [left, right, bottom, top] = [54, names ? 26 : 10, 36, 14];
     const scale = (v) => (log ? Math.log10(Math.max(v, 1e-16)) : v);
     const shown = [...values, ...Object.values(levels)].map(scale);
     const low = log ? Math.floor(Math.min(...shown)) : 0;
     const high = log ? Math.ceil(Math.max(...shown)) + (Math.max(...shown) === low ? 1 : 0) : Math.max(...shown, 1e-3) * 1.08;
-    const X = (i) => left + ((width - left - 10) * i) / Math.max(values.length - 1, 1);
+    const X = (i) => left + ((width - left - right) * i) / Math.max(values.length - 1, 1);
     const Y = (v) => height - bottom - ((height - bottom - top) * (scale(v) - low)) / (high - low || 1);
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     svg.replaceChildren();
     const add = (...of) => svg.append(element(...of));
-    add("path", { d: `M${left} ${top}V${height - bottom}H${width - 8}`, class: "axis" });
+    add("path", { d: `M${left} ${top}V${height - bottom}H${width - right}`, class: "axis" });
     for (let i = 0; i <= 2; i++) {
       const at = Math.round(((values.length - 1) * i) / 2);
-      const place = i === 2 ? { x: width - 2, "text-anchor": "end" } : { x: X(at), "text-anchor": "middle" };
-      if (i === 0 || at > 0) add("text", { ...place, y: height - bottom + 15 }, String(at));
+      if (i === 0 || at > 0) add("text", { x: X(at), "text-anchor": i === 2 && !names ? "end" : "middle", y: height - bottom + 14 }, String(at));
       const v = low + ((high - low) * i) / 2, named = log ? (Number.isInteger(v) ? `1e${v}` : "") : v.toPrecision(2);
       add("text", { x: left - 5, y: Y(log ? 10 ** v : v) + 4, "text-anchor": "end" }, named);
     }
-    add("text", { x: (left + width) / 2, y: height - 4, "text-anchor": "middle" }, xLabel);
+    add("text", { x: (left + width - right) / 2, y: height - 4, "text-anchor": "middle" }, xLabel);
     add("text", { x: 13, y: (height - bottom) / 2, "text-anchor": "middle", transform: `rotate(-90 13 ${(height - bottom) / 2})` }, yLabel);
     add("path", { d: values.reduce((d, v, i) => `${d}${i ? "L" : "M"}${X(i).toFixed(1)} ${Y(v).toFixed(1)}`, ""), class: "curve" });
     for (const [name, value] of Object.entries(levels)) {
-      add("path", { d: `M${left} ${Y(value)}H${width - 8}`, class: "level" });
-      add("text", { x: width - 12, y: Y(value) - 4, "text-anchor": "end", class: "name" }, name);
+      add("path", { d: `M${left} ${Y(value)}H${width - right}`, class: "level" });
+      add("text", { x: width - right + 4, y: Y(value) + 4 }, name);
     }
   }
 
