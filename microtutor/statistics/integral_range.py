@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
-from scipy.special import expit, logit
-from scipy.special import ndtri, stdtrit
+from scipy.special import expit, logit, ndtri, stdtrit
 from torch import Tensor
 
 from microtutor.checks import check_bool, check_number, check_phase, check_spacing, describe, level_of_the_user, quote
