@@ -1,12 +1,14 @@
 """Write the decoder for the page "Nine numbers": the weights of `lines-1-4` as a script that a page loads on demand.
 
-The script calls `microtutor.weights` with a safetensors file in base64, because a page that was opened from a folder
-may load a script, but no other file. It holds the decoder in float16, as it is stored in the package, the prior of the
-latents, and some held-out images with their latents. It is made when the book is built, at `_static/live`; this module
-is an extension of Sphinx (`local_extensions` in `_config.yml`). `book/_static/live/decoder.js` reads it.
+The script calls `microtutor.weights` with a safetensors file, packed by gzip and written in base64, because a page that
+was opened from a folder may load a script, but no other file. It holds the decoder in float16, as it is stored in the
+package, the prior of the latents, and some held-out images with their latents. It is made when the book is built, at
+`_static/live`; this module is an extension of Sphinx (`local_extensions` in `_config.yml`).
+`book/_static/live/decoder.js` reads it.
 """
 
 import base64
+import gzip
 import json
 from pathlib import Path
 
@@ -53,7 +55,8 @@ def write(static: Path) -> Path:
     """Write the script into the folder `live` of a folder of static files."""
     path = static / "live" / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f'microtutor.weights("{base64.b64encode(content()).decode()}");\n', encoding="ascii")
+    text = base64.b64encode(gzip.compress(content(), mtime=0)).decode()
+    path.write_text(f'microtutor.weights("{text}");\n', encoding="ascii")
     return path
 
 

@@ -3,6 +3,7 @@
 As in `test_live.py` the panel is opened from a folder, without a server; the weights are written there as for a book.
 """
 
+import base64
 import json
 import re
 import shutil
@@ -122,7 +123,7 @@ def test_a_hundred_latents_are_decoded_as_by_the_network_and_their_statistics_ar
     loaded, compute, script, vae
 ):
     text = script.read_text(encoding="ascii").split('"')[1]
-    loaded.evaluate("(text) => { window.net = microtutor.decoder.load(text); }", text)
+    loaded.evaluate("async (text) => { window.net = await microtutor.decoder.load(text); }", text)
     z = vae.prior.sample(100, seed=1)
     with torch.no_grad():
         images = vae.decode(z)[:, 0].numpy()
@@ -211,7 +212,8 @@ def test_a_cut_leaves_black_and_white_and_the_statistics_follow(loaded):
 
 def test_draws_follow_the_prior(loaded, script, vae):
     loaded.evaluate(
-        "(text) => { window.net = microtutor.decoder.load(text); }", script.read_text(encoding="ascii").split('"')[1]
+        "async (text) => { window.net = await microtutor.decoder.load(text); }",
+        script.read_text(encoding="ascii").split('"')[1],
     )
     loaded.add_script_tag(path=ROOT / "book" / "_static" / "live" / "structures.js")  # random numbers from a seed
     drawn = torch.tensor(
@@ -265,11 +267,21 @@ def test_weights_that_do_not_arrive_are_told_and_a_second_try_works(browser, fol
     assert errors == []
 
 
-def test_without_typed_arrays_the_page_says_so(browser, folder):
+def test_the_weights_are_small(script):
+    (text,) = re.fullmatch(
+        r'microtutor\.weights\("([A-Za-z0-9+/=]+)"\);\n', script.read_text(encoding="ascii")
+    ).groups()
+    assert len(base64.b64decode(text)) < 4_000_000
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"), [("Float64Array", "no typed arrays"), ("DecompressionStream", "cannot unpack the decoder")]
+)
+def test_a_browser_that_is_too_old_is_told(browser, folder, missing, said):
     page = browser.new_page()
-    page.add_init_script("delete window.Float64Array")
+    page.add_init_script(f"delete window.{missing}")
     page.goto((folder / "book" / "nine_numbers.html").as_uri())
-    assert "no typed arrays" in page.get_by_role("alert").inner_text()
+    assert said in page.get_by_role("alert").inner_text()
     assert page.locator(f"{PANEL} img").count() == 1
     page.close()
 

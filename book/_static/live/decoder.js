@@ -11,10 +11,15 @@ microtutor.decoder = (() => {
     return sign * (power ? 2 ** (power - 15) * (1 + rest / 1024) : (2 ** -14 * rest) / 1024);
   }
 
-  /* The numbers of a safetensors file in base64, by name: eight bytes that say how long the header is, a header in JSON, the numbers. */
-  function load(text) {
-    const binary = atob(text), bytes = new Uint8Array(binary.length);
-    for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i);
+  /* The bytes that gzip has packed and base64 has written as a text. */
+  async function unpacked(text) {
+    const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+  }
+
+  /* The numbers of a safetensors file, by name: eight bytes that say how long the header is, a header in JSON, the numbers. */
+  async function load(text) {
+    const bytes = new Uint8Array(await unpacked(text));
     const from = 8 + new DataView(bytes.buffer).getUint32(0, true);
     const { __metadata__: about, ...places } = JSON.parse(new TextDecoder().decode(bytes.subarray(8, from)));
     const halves = Float32Array.from({ length: 2 ** 16 }, (_, bits) => half(bits)), found = { about };

@@ -4,12 +4,13 @@
 microtutor.parts.mount("mt-nine-numbers", ({ weights: address }) => {
   const { evenSide, decoder, fourier, parts, pictures } = microtutor;
   const { make, button, list, figure, say } = parts;
+  if (!window.DecompressionStream) throw new Error("it cannot unpack the decoder");
   const N = 224, LATENTS = 9, MOST = 4, STEP = 0.05, DRAW = "a draw from the prior";
 
   /* Before the decoder is there: a still picture, and a button that asks for it. */
   const still = document.querySelector(".mt-nine-numbers img").cloneNode();
   const news = make("p", { class: "mt-news", role: "status" });
-  const asks = button("Load the decoder (6 MB)", ask);
+  const asks = button("Load the decoder (5 MB)", ask);
   const panel = make("div", {}, still, make("div", { class: "mt-row" }, asks), news);
 
   function ask() {
@@ -22,9 +23,9 @@ microtutor.parts.mount("mt-nine-numbers", ({ weights: address }) => {
     document.head.append(script);
   }
 
-  function finish(file) {
+  async function finish(file) {
     try {
-      const net = decoder.load(file);
+      const net = await decoder.load(file);
       panel.replaceChildren(...controls(net));
       panel.querySelector("select").focus({ preventScroll: true });
     } catch {
