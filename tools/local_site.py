@@ -2,8 +2,8 @@
 
 Mathematics is set by MathJax, which an installed package holds: what a page may load of it is copied to `_static`. It
 draws formulas as pictures (SVG), as a browser that opens a page from a file may refuse to load fonts for it. Thebe,
-which would run code on a far server, is left out. A page loads no script that it can do without. This module is an
-extension of Sphinx (`local_extensions` in `_config.yml`).
+which would run code on a far server, is left out. A page loads no script that it can do without, and writes nothing to
+the console of a browser. This module is an extension of Sphinx (`local_extensions` in `_config.yml`).
 """
 
 import re
@@ -56,6 +56,15 @@ def lightened(page: str) -> str:
     return page if 'class="math' in page or "text_latex" in page else MATHEMATICS.sub("", page)
 
 
+def silenced(script: str) -> str:
+    """A script of the theme that does not report what it does: the console then shows only what is wrong.
+
+    >>> silenced('console.log("[PST]: done"); console.error("not done");')
+    'void ("[PST]: done"); console.error("not done");'
+    """
+    return script.replace("console.log(", "void (")
+
+
 # --- the extension of Sphinx ------------------------------------------------------------------------------------------
 def leave_out_thebe(app) -> None:
     """Take back what sphinx_thebe has set up: Jupyter Book loads it even where no button asks for it."""
@@ -71,6 +80,9 @@ def finish(app, error) -> None:
         return
     site = Path(app.outdir)
     copy_mathjax(site / "_static")
+    for path in (site / "_static").rglob("*.js"):
+        if MATHJAX not in path.parts:
+            path.write_text(silenced(path.read_text(encoding="utf-8")), encoding="utf-8")
     for path in site.rglob("*.html"):
         if "_static" not in path.relative_to(site).parts:
             path.write_text(lightened(path.read_text(encoding="utf-8")), encoding="utf-8")

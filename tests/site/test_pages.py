@@ -116,7 +116,7 @@ def opened(browser):
         page.on("request", lambda request: is_far(request.url) and problems.append(f"asked for {request.url}"))
         page.on("requestfailed", lambda request: problems.append(f"no answer from {request.url}: {request.failure}"))
         page.on("response", lambda answer: answer.status >= 400 and problems.append(f"{answer.status} {answer.url}"))
-        page.on("console", lambda said: is_complaint(said) and problems.append(f"console: {said.text}"))
+        page.on("console", lambda said: is_of_the_page(said) and problems.append(f"console: {said.text}"))
         page.on("pageerror", lambda error: problems.append(f"error: {error}"))
         page.goto(address, wait_until="load")
         return page, problems
@@ -125,20 +125,15 @@ def opened(browser):
     context.close()
 
 
-def is_complaint(said) -> bool:
-    """Whether the console finds something wrong with the page; an icon that a browser wants by itself is not."""
-    return said.type in ("error", "warning") and not said.location["url"].endswith("/favicon.ico")
+def is_of_the_page(said) -> bool:
+    """Whether a message on the console is about the page; an icon that a browser wants by itself is not."""
+    return not said.location["url"].endswith("/favicon.ico")
 
 
 def sent(file: Path) -> int:
     """Bytes of a file on its way to a reader."""
     content = file.read_bytes()
     return len(gzip.compress(content)) if file.suffix in (".html", ".css", ".js", ".svg") else len(content)
-
-
-def of_theme(said) -> bool:
-    """Whether the theme reports what it has done: its mode, and how many toggle buttons it has made."""
-    return said.type == "log" and said.text.startswith(("[PST]: ", "[togglebutton]: "))
 
 
 def is_far(address: str) -> bool:
@@ -175,7 +170,7 @@ def test_the_first_page_is_small_and_ready_at_once(browser):
     for _ in range(3):  # the shortest: what the page needs by itself, whatever else this machine does
         page, asked, said = browser.new_page(), set(), []
         page.on("request", lambda request, asked=asked: asked.add(request.url.split("?")[0].split("#")[0]))
-        page.on("console", lambda message, said=said: of_theme(message) or said.append(message.text))
+        page.on("console", lambda message, said=said: said.append(message.text))
         page.goto((SITE / f"{pages()[0]}.html").as_uri(), wait_until="commit")
         page.get_by_role("button", name="Clear").first.click()
         page.wait_for_function("document.querySelector('.mt-playground .mt-reading').textContent.includes('φ = 0. At')")
