@@ -3,7 +3,6 @@
 As in `test_live.py` the panel is opened from a folder, without a server; the weights are written there as for a book.
 """
 
-import base64
 import json
 import re
 import shutil
@@ -265,13 +264,6 @@ def test_weights_that_do_not_arrive_are_told_and_a_second_try_works(browser, fol
     page.wait_for_selector(LOADED)
     page.close()
     assert errors == []
-
-
-def test_the_weights_are_small(script):
-    (text,) = re.fullmatch(
-        r'microtutor\.weights\("([A-Za-z0-9+/=]+)"\);\n', script.read_text(encoding="ascii")
-    ).groups()
-    assert len(base64.b64decode(text)) < 4_000_000
 
 
 @pytest.mark.parametrize(
