@@ -4,8 +4,8 @@
 PYTHON ?= python3
 PORT ?= 8000
 # Tests and chapters run in so many processes side by side, each with one thread: beside another program that slows them
-# least. Two more than the cores of a small machine, so that no core waits, and another program takes a smaller share.
-WORKERS ?= 4
+# least. One more than the cores of a small machine, so that no core waits, and another program takes a smaller share.
+WORKERS ?= 3
 
 VENV := .venv
 READY := $(VENV)/.ready
