@@ -43,26 +43,30 @@ ICONS_WITHOUT_FONT = """<script>window.addEventListener("load", () => {
   document.fonts.load('900 1em "Font Awesome 6 Free"').then((found) => { if (!found.length) draw(); }, draw);
 });</script>"""
 ICON_OF_A_BRAND = ("fab fa-github", "fas fa-code-branch")  # the only one, for which a page would load another font
+SCRIPT = re.compile(r"<script>.*?</script>", re.DOTALL)
 MATHEMATICS = re.compile(r"\s*<script>window\.MathJax = .*?</script>\s*<script[^>]*tex-svg\.js\"></script>", re.DOTALL)
-
-
-def lightened(page: str) -> str:
-    """A built page without what it need not load: MathJax where no formula is, icons as a script, and a second font.
-
-    >>> lightened('<script src="a/fontawesome.js"></script>').count("fontawesome.js"), lightened("no script")
-    (1, 'no script')
-    """
-    page = ICONS.sub(lambda script: ICONS_WITHOUT_FONT % script[1], page).replace(*ICON_OF_A_BRAND)
-    return page if 'class="math' in page or "text_latex" in page else MATHEMATICS.sub("", page)
 
 
 def silenced(script: str) -> str:
     """A script of the theme that does not report what it does: the console then shows only what is wrong.
 
-    >>> silenced('console.log("[PST]: done"); console.error("not done");')
-    'void ("[PST]: done"); console.error("not done");'
+    >>> silenced('console.log("done"); console.info(1); console.error("not done");')
+    'void ("done"); void (1); console.error("not done");'
     """
-    return script.replace("console.log(", "void (")
+    return re.sub(r"\bconsole\.(log|info|debug)\(", "void (", script)
+
+
+def lightened(page: str) -> str:
+    """A built page without what it need not load: MathJax where no formula is, icons as a script, and a second font.
+
+    The scripts in the page are silenced, too.
+
+    >>> lightened('<script src="a/fontawesome.js"></script>').count("fontawesome.js"), lightened("no script")
+    (1, 'no script')
+    """
+    page = ICONS.sub(lambda script: ICONS_WITHOUT_FONT % script[1], page).replace(*ICON_OF_A_BRAND)
+    page = SCRIPT.sub(lambda script: silenced(script[0]), page)
+    return page if 'class="math' in page or "text_latex" in page else MATHEMATICS.sub("", page)
 
 
 # --- the extension of Sphinx ------------------------------------------------------------------------------------------
