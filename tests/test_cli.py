@@ -150,7 +150,7 @@ def test_reproduce_trains_what_the_records_say(tmp_path, monkeypatch):
     settings = sys.modules["microtutor.evaluation.paper_table"]  # the name alone is the function
     monkeypatch.setattr(settings, "TRAINING_IMAGES", 40)
     monkeypatch.setattr(settings, "SEARCHED", 1)
-    said = run("reproduce", "--train", "--images", 8, "--output", tmp_path)
+    said = run("reproduce", "--train", "--images", 20, "--output", tmp_path)
     assert said.exit_code == 0, said.output
     assert (tmp_path / "lines-3-6" / "model.safetensors").is_file()
     started = json.loads((tmp_path / "lines-3-6" / "training.json").read_text(encoding="utf-8"))["initial_weights"]

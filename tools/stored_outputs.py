@@ -16,8 +16,6 @@ from pathlib import Path
 
 from outline import ROOT, chapters
 
-from microtutor.microstructures import datasets
-
 NOTE = """:::{{note}}
 This page shows stored outputs: the cells were not run when the book was built, as its data ({data})
 could not be had there.
@@ -29,6 +27,10 @@ def data_of(path: Path) -> list[str]:
     """The files of micrographs that a chapter needs, such as "rock/ketton.zip"."""
     metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]
     names = metadata.get("microtutor", {}).get("data", [])
+    if not names:
+        return []
+    from microtutor.microstructures import datasets  # takes seconds, for which most chapters need not wait
+
     return [file for name in names for file in ([name] if "/" in name else datasets.files(name))]
 
 
@@ -39,6 +41,8 @@ def reason_missing(file: str) -> str:
     Raises:
         ValueError: the file is there, but is not the one it should be. That is no case for stored outputs.
     """
+    from microtutor.microstructures import datasets
+
     try:
         datasets.fetch(file)
     except FileNotFoundError as error:
