@@ -47,6 +47,7 @@ PYTHONS = (  # words of Python and of other libraries, which would come through 
 )  # fmt: skip
 
 
+@functools.cache
 def public_names() -> dict[str, Any]:
     """What `__all__` names, or where there is none, what a module defines without an underscore."""
     found = {f"microtutor.{name}": getattr(microtutor, name) for name in microtutor.__all__}
@@ -106,12 +107,14 @@ def is_raised_on_purpose(error: BaseException) -> bool:
     last = traceback.extract_tb(error.__traceback__)[-1]
     if PACKAGE not in Path(last.filename).parents:
         return False
-    raises = (
-        node
-        for node in ast.walk(ast.parse(Path(last.filename).read_text(encoding="utf-8")))
-        if isinstance(node, ast.Raise)
-    )
-    return any(node.lineno <= (last.lineno or 0) <= (node.end_lineno or 0) for node in raises)
+    return (last.lineno or 0) in lines_of_raises(last.filename)
+
+
+@functools.cache
+def lines_of_raises(file: str) -> set[int]:
+    tree = ast.parse(Path(file).read_text(encoding="utf-8"))
+    raises = [node for node in ast.walk(tree) if isinstance(node, ast.Raise)]
+    return {line for node in raises for line in range(node.lineno, (node.end_lineno or 0) + 1)}
 
 
 def faults(error: BaseException) -> list[str]:

@@ -36,6 +36,11 @@ def test_unknown_experiment():
         list(runs("luck", seeds=1))
 
 
+def untrained(config, folder):
+    write_log(Path(folder), [dict.fromkeys(COLUMNS, 2.0)])
+    return config.model().eval()
+
+
 @pytest.fixture
 def trained(monkeypatch):
     """Experiments of which each run takes no time; the configurations that were trained."""
@@ -43,8 +48,7 @@ def trained(monkeypatch):
 
     def no_training(config, folder, progress):
         asked.append(config)
-        write_log(Path(folder), [dict.fromkeys(COLUMNS, 2.0)])
-        return config.model().eval()
+        return untrained(config, folder)
 
     monkeypatch.setattr(experiments, "train", no_training)
     return asked
@@ -235,56 +239,43 @@ def test_auto_is_one_precision_for_all_rows_of_a_file(tmp_path, trained, monkeyp
     assert {config.precision for config in trained[10:]} == {"bf16"}
 
 
-WRITER = """
+SLOW_WRITER = """
 import sys, time
 from pathlib import Path
 from microtutor import experiments
-from microtutor.training import TrainingConfig
-from microtutor.training.log import COLUMNS, write_log
+from tests.test_experiments import run, untrained
 
-path, what = Path(sys.argv[1]), sys.argv[2]
+path = Path(sys.argv[1])
 
-def no_training(config, folder, progress):
-    write_log(Path(folder), [dict.fromkeys(COLUMNS, 2.0)])
-    if what == "slow" and path.exists():
+def slow(config, folder):
+    if path.exists():
         path.with_name("has begun").touch()
         time.sleep(600)
-    return config.model().eval()
+    return untrained(config, folder)
 
-experiments.train = no_training
-base = TrainingConfig(size=32, channels=8, steps=3, batch_size=8, validation_images=8, validate_every=3)
-try:
-    print(len(experiments.run_experiment("beta", path, seeds=1, images=6, base=base, progress=False)))
-except FileExistsError as error:
-    sys.exit(f"refused: {error}")
+experiments.train = lambda config, folder, progress: slow(config, folder)
+run(path)
 """
 
 
-def test_two_processes_do_not_write_into_one_file(tmp_path):
+def test_two_processes_do_not_write_into_one_file(tmp_path, trained):
     """The second is refused at once; the first one's death leaves no lock behind."""
     path = tmp_path / "beta.csv"
-    command = [sys.executable, "-c", WRITER, str(path)]
-    first = subprocess.Popen([*command, "slow"])
+    first = subprocess.Popen([sys.executable, "-c", SLOW_WRITER, str(path)], cwd=Path(__file__).parents[1])
     try:
         while not (tmp_path / "has begun").exists():
             assert first.poll() is None
             time.sleep(0.05)
         there = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
-        second = subprocess.run([*command, "quick"], capture_output=True, text=True, timeout=120)
-        assert second.returncode == 1
-        assert second.stderr == (
-            f"refused: another run is writing into {path} now; wait for its end, or choose another file\n"
-        )
+        with pytest.raises(FileExistsError) as refused:
+            run(path)
+        assert str(refused.value) == f"another run is writing into {path} now; wait for its end, or choose another file"
         assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == there
-        others = subprocess.run(
-            [*command[:-1], str(tmp_path / "other.csv"), "quick"], capture_output=True, text=True, timeout=120
-        )
-        assert others.stdout == "5\n"  # another file of the same folder
+        assert len(run(tmp_path / "other.csv")) == 5  # another file of the same folder
     finally:
         first.kill()
         first.wait()
-    third = subprocess.run([*command, "quick"], capture_output=True, text=True, timeout=120)
-    assert (third.returncode, third.stdout) == (0, "5\n")
+    assert len(run(path)) == 5
     assert len(path.read_text(encoding="utf-8").splitlines()) == 6
 
 

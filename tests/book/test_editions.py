@@ -1,5 +1,6 @@
 """The editions for a class: students see no solution, teachers see all and the plans, slides hold what is projected."""
 
+import functools
 import re
 
 import editions
@@ -12,14 +13,28 @@ from plain_markdown import Book
 from slides import questions, slides
 
 from colab import edition
-from tests.book.test_colab import parts
+from tests.book.test_colab import parts as parts_of
 
 LONG = 25  # characters of a piece of text that stands for the sentence it is from
 
 
-@pytest.fixture(scope="module")
-def book() -> Book:
-    return Book.read()
+# Each is made once, and none is changed.
+book, parts = functools.cache(Book.read), functools.cache(lambda path: list(parts_of(path)))
+
+
+@functools.cache
+def student(path) -> nbformat.NotebookNode:
+    return edition(path, book(), Student)
+
+
+@functools.cache
+def teacher(path) -> nbformat.NotebookNode:
+    return edition(path, book(), Teacher)
+
+
+@functools.cache
+def projected(path) -> str:
+    return slides(path, book()).split("<script>")[0]
 
 
 def phrases(path, *, in_solutions: bool) -> set[str]:
@@ -43,8 +58,8 @@ def checks(path, *, in_solutions: bool) -> list[str]:
 
 @pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
 class TestStudent:
-    def test_holds_no_solution(self, path, book):
-        made = edition(path, book, Student)
+    def test_holds_no_solution(self, path):
+        made = student(path)
         text = nbformat.writes(made)
         hidden = phrases(path, in_solutions=True) - phrases(path, in_solutions=False)
         in_the_open = "\n".join(source for solution, _, source in parts(path) if not solution)
@@ -53,24 +68,24 @@ class TestStudent:
         assert not [phrase for phrase in hidden if phrase in text]
         assert "olution to exercise" not in text
 
-    def test_keeps_exercises_cells_for_answers_and_checks(self, path, book):
-        cells = edition(path, book, Student).cells
+    def test_keeps_exercises_cells_for_answers_and_checks(self, path):
+        cells = student(path).cells
         asked = [number for number, cell in enumerate(cells) if cell.source.startswith("### Exercise ")]
         assert len(asked) == path.read_text(encoding="utf-8").count("{exercise-end}")
         assert all(any(cell.cell_type == "code" for cell in cells[number + 1 : number + 3]) for number in asked)
         kept = [name for cell in cells if cell.cell_type == "code" for name in CHECK.findall(cell.source)]
         assert kept == checks(path, in_solutions=False)
 
-    def test_is_valid_and_empty_of_outputs(self, path, book):
-        made = edition(path, book, Student)
+    def test_is_valid_and_empty_of_outputs(self, path):
+        made = student(path)
         nbformat.validate(made)
         assert not any(cell.get("outputs") for cell in made.cells)
 
 
 @pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
 class TestTeacher:
-    def test_holds_every_solution_in_the_open(self, path, book):
-        made = edition(path, book, Teacher)
+    def test_holds_every_solution_in_the_open(self, path):
+        made = teacher(path)
         nbformat.validate(made)
         folded = re.compile(r"<details><summary>.*?</details>", re.DOTALL)
         text = "\n".join(folded.sub("", cell.source) for cell in made.cells)
@@ -84,31 +99,31 @@ class TestTeacher:
                 words = [piece.strip() for piece in re.split(r"[][{}$`*()<>\n]", source) if len(piece.strip()) > LONG]
                 assert not [piece for piece in words if piece not in text]
 
-    def test_holds_each_row_of_the_plans(self, path, book):
-        text = "\n".join(cell.source for cell in edition(path, book, Teacher).cells)
+    def test_holds_each_row_of_the_plans(self, path):
+        text = "\n".join(cell.source for cell in teacher(path).cells)
         for minutes, plan in read(ROOT / "book" / "lessons" / f"{path.stem}.md").plans.items():
             for row in plan.rows:
                 assert text.count(f"**Lesson of {minutes} minutes, from {row.start} to {row.end}**") == 1
 
-    def test_begins_with_what_stands_on_the_board(self, path, book):
-        first = edition(path, book, Teacher).cells[0].source
+    def test_begins_with_what_stands_on_the_board(self, path):
+        first = teacher(path).cells[0].source
         assert all(f"\n- {line}\n" in first for line in read(ROOT / "book" / "lessons" / f"{path.stem}.md").board)
 
-    def test_answers_of_the_quiz_are_open(self, path, book):
-        (quiz,) = (cell.source for cell in edition(path, book, Teacher).cells if "## Check yourself" in cell.source)
+    def test_answers_of_the_quiz_are_open(self, path):
+        (quiz,) = (cell.source for cell in teacher(path).cells if "## Check yourself" in cell.source)
         assert quiz.count("<details open>") >= 2 * len(questions(quiz)) > 0
         assert "<details>" not in quiz
 
-    def test_says_what_each_check_recognises(self, path, book):
-        text = "\n".join(cell.source for cell in edition(path, book, Teacher).cells)
+    def test_says_what_each_check_recognises(self, path):
+        text = "\n".join(cell.source for cell in teacher(path).cells)
         for name in checks(path, in_solutions=False):
             assert knows(name, path.stem) in text
 
 
 @pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
 class TestSlides:
-    def test_hold_each_figure_question_and_exercise_on_one_page(self, path, book):
-        made = slides(path, book).split("<script>")[0]
+    def test_hold_each_figure_question_and_exercise_on_one_page(self, path):
+        made = projected(path)
         cells = [(cell, source) for solution, cell, source in parts(path) if not solution]
         captions = [
             cell.metadata.mystnb.figure.name for cell, _ in cells if "figure" in cell.metadata.get("mystnb", {})
@@ -116,7 +131,7 @@ class TestSlides:
         pictures = sum(source.count(":::{figure}") for _, source in cells)
         assert made.count('<section class="figure">') == len(captions) + pictures > 0
         for name in captions:
-            assert f"<strong>{book.labels[name].words}.</strong>" in made
+            assert f"<strong>{book().labels[name].words}.</strong>" in made
         assert made.count('src="data:image/') == len(captions) + pictures
         (quiz,) = (source for _, source in cells if "## Check yourself" in source)
         assert made.count('<section class="question">') == len(questions(quiz)) > 0
@@ -125,8 +140,8 @@ class TestSlides:
         for name in checks(path, in_solutions=False):
             assert f"check(&quot;{name}&quot;" in made
 
-    def test_ask_no_server_and_hold_no_solution(self, path, book):
-        made = slides(path, book).split("<script>")[0]
+    def test_ask_no_server_and_hold_no_solution(self, path):
+        made = projected(path)
         assert not re.search(r"(?:src|href)=.(?!data:image/)|url\(|@import", made)
         assert "olution to exercise" not in made
         words = re.sub(r"<[^>]*>", "", made)
