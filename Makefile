@@ -52,7 +52,7 @@ test: test-package test-chapters ## test the package, then run every chapter and
 
 test-package: $(READY) ## test the package alone: unit tests and the examples in its docstrings
 	@echo "Testing the package (a few minutes) ..."
-	@$(RUN) -m pytest -n $(WORKERS) --dist loadfile
+	@$(RUN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 	@$(RUN) -m pytest -q -m quiet tests/site
 
 # The longest first, so that at the end no core waits for one chapter.

@@ -1,5 +1,6 @@
 """What every test of the package can count on."""
 
+import collections
 import functools
 import os
 import sys
@@ -33,6 +34,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for marker, reason in reasons.items():
             if item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=reason))
+    # Files with slow tests or a browser first, then those with many: so no process is left alone at the end.
+    number, long = collections.Counter(item.path for item in items), set()
+    for item in items:
+        if item.get_closest_marker("slow") or "browser" in getattr(item, "fixturenames", ()):
+            long.add(item.path)
+    items.sort(key=lambda item: (item.path not in long, -number[item.path]))
 
 
 @pytest.fixture(autouse=True)

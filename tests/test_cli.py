@@ -138,6 +138,7 @@ def test_the_device_of_a_preset_can_be_changed(tmp_path, monkeypatch, options, w
     assert asked == [wanted]
 
 
+@pytest.mark.slow
 def test_reproduce_trains_what_the_records_say(tmp_path, monkeypatch):
     tiny = TrainingConfig(size=224, channels=8, steps=2, batch_size=2, validation_images=2, precision="bf16")
     monkeypatch.setattr("microtutor.models.shipped_weights", lambda: ["lines-1-4", "lines-3-6"])

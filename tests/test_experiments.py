@@ -300,6 +300,7 @@ def test_an_experiment_goes_on_where_it_was_stopped(tmp_path):
     assert described["command"] == "microtutor experiment beta --seeds 2"
 
 
+@pytest.mark.slow
 def test_runs_are_shared_by_workers(tmp_path):
     alone = run(tmp_path / "alone.csv")
     together = run_experiment(

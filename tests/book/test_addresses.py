@@ -56,6 +56,7 @@ def test_no_place_names_another_owner():
     assert set(found) == {OWNER}
 
 
+@pytest.mark.slow
 def test_adopt_rewrites_every_place_and_brings_it_back(tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*LEFT_OUT))

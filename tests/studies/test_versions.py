@@ -35,6 +35,7 @@ def test_rows_of_other_weights_go_and_the_reader_hears_of_it(capsys):
     assert capsys.readouterr().err == said
 
 
+@pytest.mark.slow
 def test_the_study(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(versions, "RESULTS", tmp_path)
     monkeypatch.setattr(versions, "HELD_OUT", 2)
