@@ -41,7 +41,7 @@ $(READY): requirements.txt pyproject.toml
 	@if [ -e $(READY) ]; then echo "Updating $(VENV) (seconds, or minutes if torch changes) ..."; \
 	  else echo "Setting up $(VENV) (about 3 minutes and 5 GB, once) ..."; $(PYTHON) -m venv --clear $(VENV); fi
 	@$(RUN) -m pip install -qq --disable-pip-version-check --no-compile -r requirements.txt
-	@$(RUN) -m compileall -qq -j 0 -x /tests/ $(VENV)/lib || true  # on all cores, where pip takes one; some files are broken
+	@$(RUN) -m compileall -qq -j 0 -x /tests/ $(VENV)/lib || true  # on all cores; not their tests; some files are broken
 	@$(RUN) -m pip install -qq --disable-pip-version-check --no-deps -e .
 	@mkdir -p $(IPYTHONDIR)/profile_default
 	@echo 'c.IPKernelApp.log_level = "ERROR"  # no word on encryption for a kernel on this machine' \
