@@ -125,7 +125,9 @@ class _Run:
             torch.default_generator.manual_seed(config.seed)  # not torch.manual_seed: it would seed CUDA too
             model = config.model()
         model.to(memory_format=torch.channels_last)
-        optimizer = optimizer_of(model, config)
+        # measured on CPUs, 10 to 14 % of a step; with scaled gradients accelerate would not see which steps are skipped
+        fused = self.device.type == "cpu" and self.accelerator.scaler is None
+        optimizer = optimizer_of(model, config, fused=fused)
         schedule = schedule_of(optimizer, config)
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.schedule = schedule
