@@ -81,14 +81,23 @@ def small_maps() -> dict:
         }
         title = f"{' x '.join(map(str, shape))}, periodic"
         rows[title] = against_plain(f"small map, {title}", compare(contenders, SMALL_ROUNDS))
+    return here_and_now() | {"load before": load, "load after": round(os.getloadavg()[0], 2), "rows": rows}
+
+
+def large_data(gigabytes: float) -> dict:
+    """A volume on disk, block by block; with a date of its own, as it takes longer than all others."""
+    print("\nlarge data")
+    found = large.measure(gigabytes)
+    large.show(found)
+    return here_and_now() | found
+
+
+def here_and_now() -> dict:
     return {
         "commit": current_commit(),
         "date": date.today().isoformat(),
         "environment": report_environment(),
         "processor": processor_name(),
-        "load before": load,
-        "load after": round(os.getloadavg()[0], 2),
-        "rows": rows,
     }
 
 
@@ -160,20 +169,19 @@ def main() -> None:
     parser.add_argument(
         "--small", action="store_true", help="only small images and precision; the rest of a record stays as it is"
     )
+    parser.add_argument("--large", action="store_true", help="only the volume on disk, in the same way")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    if options.small:
-        found = {"small maps": small_maps(), "precision": precision()}
+    if options.small or options.large:
+        found = {"small maps": small_maps(), "precision": precision()} if options.small else {}
+        found |= {"large": large_data(options.gigabytes)} if options.large else {}
         if options.record:
             write_json(options.record, json.loads(options.record.read_text(encoding="utf-8")) | found)
         return
     command = " ".join(["python benchmarks/speed.py", *(f"--peer {p.split('=')[0]}=..." for p in options.peer)])
     record: dict = {
         "command": f"{command} --gigabytes {options.gigabytes:g} --record microtutor/results/speed.json",
-        "commit": current_commit(),
-        "date": date.today().isoformat(),
-        "environment": report_environment(),
-        "processor": processor_name(),
+        **here_and_now(),
         "load before": round(os.getloadavg()[0], 2),
     }
     # The maps first: plain FFT is slow while a new process still has to ask for its memory, and quicker later on.
@@ -182,9 +190,7 @@ def main() -> None:
     record["small maps"] = small_maps()
     record["peers"] = peers(options.peer)
     if options.gigabytes:
-        record["large"] = large.measure(options.gigabytes)
-        print("\nlarge data")
-        large.show(record["large"])
+        record["large"] = large_data(options.gigabytes)
     record["load after"] = round(os.getloadavg()[0], 2)
     if options.record:
         write_json(options.record, record)

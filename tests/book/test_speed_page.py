@@ -80,7 +80,7 @@ def rows_of_memory() -> list[str]:
 def other_facts() -> list[str]:
     return [
         RECORD["date"],
-        f"on {RECORD['small maps']['date']}, {RECORD['small maps']['processor']}",
+        *(f"on {RECORD[part]['date']}, {RECORD[part]['processor']}" for part in ("small maps", "large")),
         RECORD["processor"],
         *(f"{name} {RECORD['environment'][name]}" for name in ("torch", "numpy", "scipy")),
         f"between {RECORD['load before']:.1f} and {RECORD['load after']:.1f}",
