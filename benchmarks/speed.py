@@ -173,10 +173,11 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.small or options.large:
+        before = json.loads(options.record.read_text(encoding="utf-8")) if options.record else {}
         found = {"small maps": small_maps(), "precision": precision()} if options.small else {}
         found |= {"large": large_data(options.gigabytes)} if options.large else {}
         if options.record:
-            write_json(options.record, json.loads(options.record.read_text(encoding="utf-8")) | found)
+            write_json(options.record, before | found)
         return
     command = " ".join(["python benchmarks/speed.py", *(f"--peer {p.split('=')[0]}=..." for p in options.peer)])
     record: dict = {
