@@ -91,13 +91,7 @@ def picture_table(
     check_workers(workers, scheduler)
     check_bool(overwrite, name="overwrite")
     check_bool(progress, name="progress")
-    unknown = set(choices) - {*READING, *COUNTING}
-    if unknown:
-        raise TypeError(f"expected choices out of {', '.join((*READING, *COUNTING))}, got {', '.join(sorted(unknown))}")
-    if contrast is not None:
-        check_number(contrast, name="contrast", above=0)
-    if weights is not None:
-        _network(check_text(weights, name="weights"))
+    _check_work(weights, contrast, choices)
     files = _files(pictures)
     left_out = output.with_name(f"{output.stem}_refused.csv")
     for name, file in {"the table": output, "the pictures left out": left_out}.items():
@@ -127,6 +121,15 @@ def picture_table(
             write_csv(left_out, [{"picture": name, "reason": why} for name, why in refused.items()])
         part.unlink()
     return PictureTable(good, refused)
+
+
+def _check_work(weights: str | None, contrast: float | None, choices: Mapping[str, Any]) -> None:
+    unknown = set(choices) - {*READING, *COUNTING}
+    if unknown:
+        raise TypeError(f"expected choices out of {', '.join((*READING, *COUNTING))}, got {', '.join(sorted(unknown))}")
+    check_number(contrast, name="contrast", above=0, optional=True)
+    if weights is not None:
+        _network(check_text(weights, name="weights"))
 
 
 def _row(path: Path, *, weights: str | None = None, contrast: float | None = None, **choices: Any) -> Row:

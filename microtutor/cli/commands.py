@@ -28,6 +28,7 @@ from microtutor.cli.options import (
     Device,
     Images,
     Overwrite,
+    OwnImages,
     Record,
     Scheduler,
     Seed,
@@ -57,14 +58,7 @@ def train(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="change a choice of the preset, as name=value; repeatable")
     ] = None,
-    images: Annotated[
-        Path | None,
-        typer.Option(
-            help="train on your own: a folder of pictures, one large picture, or a volume (.tif, .npy or .zip)",
-            parser=path,
-            metavar="PATH",
-        ),
-    ] = None,
+    images: OwnImages = None,
     threshold: Threshold = None,
     dark: Dark = False,
     label: Annotated[
@@ -101,14 +95,7 @@ def train(
     changes = {"seed": seed} | ({} if device is None else {"device": device})
     changes |= parse_settings(set_ or [], TrainingConfig)
     typed = {"threshold": threshold, "dark": dark or None, "label": label, "augment": augment or None}
-    reading = {name: value for name, value in typed.items() if value is not None}
-    if reading and images is None:
-        raise ValueError(f"expected --images beside --{next(iter(reading))}, got it alone; say where your images are")
-    if images is None:
-        config, said = base.replace(**changes), ""
-    else:
-        base = base.replace(material="images", folder=str(images.absolute()))
-        config, said = on_images(base.replace(**reading | changes), images, changes)
+    config, said = _changed(base, changes, images, {k: value for k, value in typed.items() if value is not None})
     check_sizes(config, held_out)
     first = not int(os.environ.get("RANK", 0))
     if first:  # of several processes, one writes and measures
@@ -124,6 +111,18 @@ def train(
         measured: dict[str, Any] = {"config": config, "vae": vae, "run_folder": output, "evaluations": evaluations}
         write_record(record, command=_command(), commit=commit, **measured)
     typer.echo(f"{evaluations[0].table()}\n\n{_latents(vae, config)}")
+
+
+def _changed(
+    base: TrainingConfig, changes: dict[str, Any], images: Path | None, reading: dict[str, Any]
+) -> tuple[TrainingConfig, str]:
+    """A preset with what was typed, and what there is to say of it beforehand."""
+    if images is not None:
+        base = base.replace(material="images", folder=str(images.absolute()))
+        return on_images(base.replace(**reading | changes), images, changes)
+    if reading:
+        raise ValueError(f"expected --images beside --{next(iter(reading))}, got it alone; say where your images are")
+    return base.replace(**changes), ""
 
 
 def _latents(vae: VAE, config: TrainingConfig) -> str:

@@ -64,6 +64,10 @@ Image = Annotated[
     Path, typer.Argument(help="a grey or black-and-white image: .png, .tif, .npy", parser=path, metavar="IMAGE")
 ]
 Images = Annotated[int, typer.Option(help="number of held-out images", min=1)]
+OwnImages = Annotated[
+    Path | None,
+    _path_option("train on your own: a folder of pictures, one large picture, or a volume (.tif, .npy or .zip)"),
+]
 Threshold = Annotated[
     float | None,
     typer.Option(help="grey value that separates the phases; by default Otsu's", parser=number, metavar="NUMBER"),

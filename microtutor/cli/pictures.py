@@ -91,19 +91,11 @@ def statistics(
     from microtutor.checks import check_choice
     from microtutor.microstructures import read_micrograph
 
-    output = output or image.with_name(f"{image.stem}_statistics.npy")
     check_choice(boundary, ("periodic", "open"), name="--boundary")
-    check_suffix(output, ".npy", ".npz")
-    beside = {kind: output.with_name(f"{output.stem}_{kind}") for kind in ("radial.csv", "table.csv", "table.json")}
-    outputs = {"--output": output, **{f"NAME_{kind}": file for kind, file in beside.items()}}
-    for name, drawing in {"--figure": figure, "--look": look}.items():
-        if drawing is not None:
-            check_suffix(drawing, ".png", what="a figure")
-            outputs[name] = drawing
-    check_outputs(outputs, {"the image": image}, overwrite=overwrite, advice=replace_or_rename("--output"))
+    output = output or image.with_name(f"{image.stem}_statistics.npy")
+    beside = _beside(output, image, {"--figure": figure, "--look": look}, overwrite)
     choices = {"crop": crop, "mask": mask, "threshold": threshold, "phases": phases, "labels": labels, "dark": dark}
-    choices |= {"spacing": spacing, "unit": unit, "shape": _shape(shape), "dtype": dtype}
-    picture = read_micrograph(image, **choices)
+    picture = read_micrograph(image, **choices, spacing=spacing, unit=unit, shape=_shape(shape), dtype=dtype)
     _measure(picture, output, beside, {"boundary": boundary, "max_shift": max_shift}, figure, overwrite)
     if look is not None:
         from microtutor.plotting import show_micrograph
@@ -114,6 +106,19 @@ def statistics(
         f"\n{image}: {sides} px; f(r) written to {output}, its radial average to {beside['radial.csv']}, the table to "
         f"{beside['table.csv']} and .json"
     )
+
+
+def _beside(output: Path, image: Path, drawings: Mapping[str, Path | None], overwrite: bool) -> dict[str, Path]:
+    """The files that are written beside the map; all that will be written is looked at before any work."""
+    check_suffix(output, ".npy", ".npz")
+    beside = {kind: output.with_name(f"{output.stem}_{kind}") for kind in ("radial.csv", "table.csv", "table.json")}
+    outputs = {"--output": output, **{f"NAME_{kind}": file for kind, file in beside.items()}}
+    for name, drawing in drawings.items():
+        if drawing is not None:
+            check_suffix(drawing, ".png", what="a figure")
+            outputs[name] = drawing
+    check_outputs(outputs, {"the image": image}, overwrite=overwrite, advice=replace_or_rename("--output"))
+    return beside
 
 
 def _measure(
@@ -327,13 +332,7 @@ def reconstruct(
     check_choice(boundary, ("periodic", "open"), name="--boundary")
     place = find_device(device)
     check_fits(number, 1, "--number")
-    made_as = (
-        [output] if number == 1 else [output.with_name(f"{output.stem}-{i + 1}{output.suffix}") for i in range(number)]
-    )
-    for made in made_as:
-        check_outputs(
-            {"--output": made}, {"the image": image}, overwrite=overwrite, advice=replace_or_rename("--output")
-        )
+    made_as = _made_as(output, number, image, overwrite)
     reading: dict[str, Any] = {"crop": crop, "threshold": threshold, "labels": labels, "dark": dark}
     picture = read_micrograph(image, **reading)
     if picture.ndim != 2 or picture.mask is not None:
@@ -351,3 +350,15 @@ def reconstruct(
     for file, made in zip(made_as, found, strict=True):
         error = (autocorrelation(made, boundary=choices["boundary"]) - f).square().mean()
         typer.echo(f"{file}: statistics error {error:.2e}")
+
+
+def _made_as(output: Path, number: int, image: Path, overwrite: bool) -> list[Path]:
+    """The files of so many images, none of which may be there already."""
+    files = [output]
+    if number > 1:
+        files = [output.with_name(f"{output.stem}-{i + 1}{output.suffix}") for i in range(number)]
+    for file in files:
+        check_outputs(
+            {"--output": file}, {"the image": image}, overwrite=overwrite, advice=replace_or_rename("--output")
+        )
+    return files
