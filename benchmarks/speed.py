@@ -72,7 +72,8 @@ def maps(chosen: tuple = MAPS, note: str = "") -> dict[str, dict]:
 
 def small_maps() -> dict:
     """Small images, where a call costs as much as what it computes; with a date of their own, as they are soon done."""
-    load, rows = round(os.getloadavg()[0], 2), {}
+    begun = here_and_now() | {"load before": round(os.getloadavg()[0], 2)}
+    rows = {}
     for shape in SMALL:
         m = (torch.rand(shape, generator=torch.Generator().manual_seed(0)) < 0.1).float()
         contenders = {
@@ -81,18 +82,19 @@ def small_maps() -> dict:
         }
         title = f"{' x '.join(map(str, shape))}, periodic"
         rows[title] = against_plain(f"small map, {title}", compare(contenders, SMALL_ROUNDS))
-    return here_and_now() | {"load before": load, "load after": round(os.getloadavg()[0], 2), "rows": rows}
+    return begun | {"load after": round(os.getloadavg()[0], 2), "rows": rows}
 
 
 def large_data(gigabytes: float) -> dict:
     """A volume on disk, block by block; with a date of its own, as it takes longer than all others."""
+    begun, found = here_and_now(), large.measure(gigabytes)
     print("\nlarge data")
-    found = large.measure(gigabytes)
     large.show(found)
-    return here_and_now() | found
+    return begun | found
 
 
 def here_and_now() -> dict:
+    """Where a record comes from; asked before the measurement, as the commit may be another one afterwards."""
     return {
         "commit": current_commit(),
         "date": date.today().isoformat(),

@@ -95,16 +95,16 @@ def statistics(
     output = output or image.with_name(f"{image.stem}_statistics.npy")
     beside = _beside(output, image, {"--figure": figure, "--look": look}, overwrite)
     choices = {"crop": crop, "mask": mask, "threshold": threshold, "phases": phases, "labels": labels, "dark": dark}
-    picture = read_micrograph(image, **choices, spacing=spacing, unit=unit, shape=_shape(shape), dtype=dtype)
+    choices |= {"spacing": spacing, "unit": unit, "shape": _shape(shape), "dtype": dtype}
+    picture = read_micrograph(image, **choices)
     _measure(picture, output, beside, {"boundary": boundary, "max_shift": max_shift}, figure, overwrite)
     if look is not None:
         from microtutor.plotting import show_micrograph
 
         _draw(lambda: show_micrograph(picture), look, overwrite)
-    sides = " x ".join(map(str, picture.phase.shape))
     typer.echo(
-        f"\n{image}: {sides} px; f(r) written to {output}, its radial average to {beside['radial.csv']}, the table to "
-        f"{beside['table.csv']} and .json"
+        f"\n{image}: {' x '.join(map(str, picture.phase.shape))} px; f(r) written to {output}, its radial average to "
+        f"{beside['radial.csv']}, the table to {beside['table.csv']} and .json"
     )
 
 
@@ -353,7 +353,7 @@ def reconstruct(
 
 
 def _made_as(output: Path, number: int, image: Path, overwrite: bool) -> list[Path]:
-    """The files of so many images, none of which may be there already."""
+    """The files of so many images; none may be there already, unless it is to be replaced."""
     files = [output]
     if number > 1:
         files = [output.with_name(f"{output.stem}-{i + 1}{output.suffix}") for i in range(number)]

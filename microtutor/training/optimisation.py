@@ -7,7 +7,7 @@ import torch
 from microtutor.training.config import TrainingConfig
 
 
-def optimizer_of(model: torch.nn.Module, config: TrainingConfig, *, fused: bool = False) -> torch.optim.Optimizer:
+def optimizer_of(model: torch.nn.Module, config: TrainingConfig, *, fused: bool) -> torch.optim.Optimizer:
     """The optimiser of a run, for the weights of its model that are trained; `fused`: one pass over them in a step."""
     weights = [p for p in model.parameters() if p.requires_grad]
     if config.optimizer == "adam":

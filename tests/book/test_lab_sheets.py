@@ -2,9 +2,10 @@
 
 import re
 
-import nbformat
 import pytest
 from outline import ROOT
+
+from tests.book.test_book import output_text, read
 
 PAGE = (ROOT / "book" / "lab_sheets.md").read_text(encoding="utf-8")
 LOGS = {"A": "knobs-51-run", "B": "knobs-33", "C": "knobs-31", "D": "knobs-46", "E": "knobs-48"}
@@ -21,9 +22,8 @@ ROWS = {
 
 def printed(chapter: str, cell: str) -> list[str]:
     """The lines that a cell printed when the chapter was stored."""
-    notebook = nbformat.read(ROOT / "book" / f"{chapter}.ipynb", as_version=4)
-    (found,) = (one for one in notebook.cells if one.id == cell)
-    return "".join(output.get("text", "") for output in found.outputs).splitlines()
+    (found,) = (one for one in read(ROOT / "book" / f"{chapter}.ipynb").cells if one.id == cell)
+    return output_text(found).splitlines()
 
 
 def test_every_log_is_compared():
