@@ -12,6 +12,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -82,14 +83,19 @@ def ship(record_path: Path, run_folder: str) -> None:
     if config.material == "lines":
         valid = valid_lines(vae.sample(DRAWS, seed=0), config.count).float().mean().item()
         card["prior"] |= {"draws": DRAWS, "valid_share": float(f"{valid:.5g}")}
-    card |= {name: record[name] for name in KEPT if name in record}
-    if config.initial_weights is not None:  # the run that this one went on from is recorded beside it
-        first = record_path.with_name(f"{Path(config.initial_weights).name}.json")
-        card["started from"] = {
-            name: value for name, value in json.loads(first.read_text(encoding="utf-8")).items() if name in KEPT
-        }
+    card |= _kept(record_path)
     write_json(folder / CARD_FILE, card)
     print(json.dumps({name: value for name, value in card.items() if name not in KEPT}, indent=2))
+
+
+def _kept(record_path: Path) -> dict[str, Any]:
+    """What the card keeps of the record of a run, and of those that it went on from, which lie beside it."""
+    record = json.loads(record_path.read_text(encoding="utf-8"))
+    kept = {name: record[name] for name in KEPT if name in record}
+    before = record["configuration"].get("initial_weights")
+    if before is not None:
+        kept["started from"] = _kept(record_path.with_name(f"{Path(before).name}.json"))
+    return kept
 
 
 if __name__ == "__main__":
