@@ -1,8 +1,10 @@
-"""Where each measured number of a chapter's text comes from: an output, a record, or arithmetic that anyone can redo.
+"""Where each measured number of a chapter comes from: an output, a record, or arithmetic that anyone can redo.
 
+The numbers are those of the text, of the captions of figures and of the texts that stand in place of pictures.
 `tests/book/prose_numbers.json` names the source of each number: the id of a code cell of the chapter, whose code or
 outputs hold it; a leaf of a record, such as `rock.json berea/error`; a line of arithmetic, such as `= 128 * 128`; or,
-for what nothing computes, such as the limit of float16 or a number in a question, `given: ` and what it is.
+for what nothing prints, such as the limit of float16, a number in a question or a place on an axis, `given: ` and
+what it is.
 A number that changes where it was computed then no longer fits the text, and the test says so.
 
 Run `python tools/prose_numbers.py` after a chapter was rewritten: known sources that still fit are kept, others are
@@ -37,6 +39,14 @@ ARITHMETIC = {
     ast.Div: operator.truediv,
     ast.Pow: operator.pow,
 }
+
+
+def said_by(cell: dict) -> str:
+    """The text of a markdown cell; of a code cell, the caption of its figure and the text in place of its picture."""
+    if cell["cell_type"] == "markdown":
+        return "".join(cell["source"])
+    about = cell["metadata"].get("mystnb", {})
+    return f"{about.get('figure', {}).get('caption', '')} {about.get('image', {}).get('alt', '')}"
 
 
 def prose(text: str) -> str:
@@ -127,12 +137,11 @@ class Chapter:
     def numbers(self) -> Iterator[tuple[str, str, float, float, str]]:
         """Each measured number of the text once per cell: cell, as written, value, half a unit, words around it."""
         for cell in self.cells:
-            if cell["cell_type"] == "markdown":
-                seen = set()
-                for written, value, half, around in numbers_of(prose("".join(cell["source"]))):
-                    if written not in seen:
-                        seen.add(written)
-                        yield cell["id"], written, value, half, around
+            seen = set()
+            for written, value, half, around in numbers_of(prose(said_by(cell))):
+                if written not in seen:
+                    seen.add(written)
+                    yield cell["id"], written, value, half, around
 
     def source_holds(self, source: str, written: str, value: float, half: float) -> bool:
         """Whether a source that the ledger names has the number."""
