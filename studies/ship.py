@@ -61,8 +61,8 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def ship(record_path: Path, run_folder: str) -> None:
-    record = json.loads(record_path.read_text(encoding="utf-8"))
-    folder, config = WEIGHTS / record_path.stem, TrainingConfig(**record["configuration"])
+    kept = _kept(record_path)
+    folder, config = WEIGHTS / record_path.stem, TrainingConfig(**kept["configuration"])
     source, images = config.source(), IMAGES.get(config.material, IMAGES_OF_ROCK)
     finished = finish(VAE.from_pretrained(run_folder), source, components=COMPONENTS)
     finished.save_pretrained(folder, dtype=torch.float16)
@@ -83,7 +83,7 @@ def ship(record_path: Path, run_folder: str) -> None:
     if config.material == "lines":
         valid = valid_lines(vae.sample(DRAWS, seed=0), config.count).float().mean().item()
         card["prior"] |= {"draws": DRAWS, "valid_share": float(f"{valid:.5g}")}
-    card |= _kept(record_path)
+    card |= kept
     write_json(folder / CARD_FILE, card)
     print(json.dumps({name: value for name, value in card.items() if name not in KEPT}, indent=2))
 

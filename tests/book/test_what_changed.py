@@ -47,7 +47,7 @@ def test_what_the_page_says_did_and_did_not_change():
     assert training == "training: validation error after 300 steps"
     rows = list(RECORD["rows"].values())
     values = [row["numbers"][training] for row in rows]
-    assert 0 < (max(values) - min(values)) / max(values) < 0.012  # "about one percent"
+    assert 0 < (max(values) - min(values)) / max(values) < 0.012  # "less than one per cent"
     assert all(row["images"] == rows[0]["images"] for row in rows)
     assert rows[0]["numbers"]["autocorrelation: largest difference of float32 from float64"] < 1e-7
 
@@ -82,8 +82,8 @@ def test_the_rows_of_properties_are_those_of_today():
         "Berea sandstone": "berea",
         "Gaussian blobs": "gaussian-field",
     }
-    found = {name: read_record("properties")["materials"][key]["kinds"] for name, key in materials.items()}
-    found = {name: kinds["gradient descent"] for name, kinds in found.items()}
+    recorded = read_record("properties")["materials"]
+    found = {name: recorded[key]["kinds"]["gradient descent"] for name, key in materials.items()}
     now = {}
     for contrast, digits in ((10, 2), (1000, 1)):
         for name, kind in found.items():

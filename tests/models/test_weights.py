@@ -42,7 +42,15 @@ def test_the_wheel_holds_every_card_and_few_of_the_weights():
     assert inside == {"lines-1-4", "lines-3-6", "berea"}
     assert {path.parent.name for path in held if path.name == "card.json"} == set(shipped_weights())
     assert {path.parent.name for path in held if path.name == "config.json"} == set(shipped_weights())
-    assert sum(path.stat().st_size for path in held) < 20 * 2**20  # a prior of 73 kB with each
+    assert sum(path.stat().st_size for path in held) < 20.1e6
+
+
+def test_the_readme_says_how_large_the_downloads_are():
+    outside = [
+        file_of(name).stat().st_size / 1e6 for name in set(shipped_weights()) - {"lines-1-4", "lines-3-6", "berea"}
+    ]
+    said = f"{min(outside):.1f} to {max(outside):.0f} MB each"
+    assert said in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_card_says_where_the_weights_come_from(card):
